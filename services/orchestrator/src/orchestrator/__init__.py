@@ -1,0 +1,1 @@
+"""The orchestrator: decides what each run does next."""

@@ -1,0 +1,1 @@
+"""Templates and conditions of workflow definitions."""

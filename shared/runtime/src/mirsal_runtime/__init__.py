@@ -1,0 +1,1 @@
+"""What every Mirsal process runs on: broker, worker, ledger, telemetry."""

@@ -1,0 +1,1 @@
+"""Real servers, provider simulators and test suites for Mirsal."""
