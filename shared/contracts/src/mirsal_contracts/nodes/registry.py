@@ -1,0 +1,51 @@
+"""All node types in one table; a new connector adds a line here and its topics."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from mirsal_contracts.nodes.condition import ConditionConfig
+from mirsal_contracts.nodes.config import NodeConfig
+from mirsal_contracts.nodes.email import EmailConfig
+from mirsal_contracts.nodes.noop import NoopConfig
+from mirsal_contracts.nodes.whatsapp import WhatsAppConfig
+from mirsal_contracts.workflows import OnUnconfirmed
+
+
+class NodeType(NamedTuple):
+    """What gateway and orchestrator must know of one type.
+
+    `connector` is false where the orchestrator decides the node itself. `channel` is the consent
+    that the lead may refuse; `recipient` the lead's member that `to` defaults to. `html_members`
+    are rendered with values escaped; `expression_members` are CEL, not templates. `outcomes` are
+    the values that `when` may have on its connections. `repeatable`: a second effect is as good
+    as one.
+    """
+
+    config: type[NodeConfig]
+    connector: bool = True
+    channel: Literal["email", "whatsapp"] | None = None
+    recipient: Literal["email", "phone"] | None = None
+    html_members: frozenset[str] = frozenset()
+    expression_members: frozenset[str] = frozenset()
+    outcomes: frozenset[str] = frozenset()
+    on_unconfirmed: OnUnconfirmed = "park"
+    timeout_seconds: float = 15.0
+
+
+NODE_TYPES: Mapping[str, NodeType] = {
+    "email": NodeType(
+        EmailConfig,
+        channel="email",
+        recipient="email",
+        html_members=frozenset({"html"}),
+        timeout_seconds=30.0,
+    ),
+    "whatsapp": NodeType(WhatsAppConfig, channel="whatsapp", recipient="phone"),
+    "condition": NodeType(
+        ConditionConfig,
+        connector=False,
+        expression_members=frozenset({"if"}),
+        outcomes=frozenset({"true", "false"}),
+    ),
+    "noop": NodeType(NoopConfig, on_unconfirmed="resend"),
+}
