@@ -1,0 +1,58 @@
+"""Group commit: calls that arrive while one is under way share the next one."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+ItemT = TypeVar("ItemT")
+AnswerT = TypeVar("AnswerT")
+
+
+class Batcher(Generic[ItemT, AnswerT]):
+    """Runs `flush` over what has gathered, at most `parallel` flushes at a time.
+
+    `flush` takes up to `limit` items and returns one answer an item, in order. What it raises
+    is raised to each caller of that batch. Nothing waits on a timer: an item that comes while
+    no flush is under way goes at once.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[ItemT]], Awaitable[Sequence[AnswerT]]],
+        *,
+        limit: int = 500,
+        parallel: int = 1,
+    ) -> None:
+        self._flush = flush
+        self._limit = limit
+        self._parallel = parallel
+        self._waiting: deque[tuple[ItemT, asyncio.Future[AnswerT]]] = deque()
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    async def submit(self, item: ItemT) -> AnswerT:
+        """Have `item` flushed; its answer."""
+        answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        if len(self._flushes) < self._parallel:
+            task = asyncio.create_task(self._drain())
+            self._flushes.add(task)
+            task.add_done_callback(self._flushes.discard)
+        return await answer
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            count = min(len(self._waiting), self._limit)
+            batch = [self._waiting.popleft() for _ in range(count)]
+            try:
+                answers = await self._flush([item for item, _ in batch])
+            except BaseException as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
+                continue
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)

@@ -1,0 +1,158 @@
+"""The one place that makes Kafka clients, with the settings that lose nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from mirsal_contracts.message import Headers
+
+from mirsal_runtime.settings import RuntimeSettings
+
+SEND_SECONDS = 4.0
+CLOSE_SECONDS = 4.0
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class BrokerUnavailable(Exception):
+    """Kafka did not acknowledge in time: whether the message counts is open."""
+
+
+class Outgoing(NamedTuple):
+    """A message to send; `topic` is the contract's name, without the prefix of the settings."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: Headers
+
+
+class Publisher:
+    """An idempotent producer with `acks=all` that is made anew after a failure.
+
+    aiokafka's producer can hang for ever once its broker is gone (aiokafka #1101), so every
+    send has a deadline and a producer that missed it is thrown away.
+    """
+
+    def __init__(self, settings: RuntimeSettings, *, send_seconds: float = SEND_SECONDS) -> None:
+        self._settings = settings
+        self._send_seconds = send_seconds
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def send(self, messages: Sequence[Outgoing]) -> None:
+        """Send all and wait until Kafka has acknowledged all.
+
+        Raises `BrokerUnavailable` after `send_seconds`; some may have been written then.
+        """
+        producer = self._producer
+        try:
+            async with asyncio.timeout(self._send_seconds):
+                producer = await self._started()
+                prefix = self._settings.topic_prefix
+                waits = [
+                    await producer.send(
+                        prefix + message.topic,
+                        value=message.value,
+                        key=message.key.encode(),
+                        headers=message.headers,
+                    )
+                    for message in messages
+                ]
+                for wait in waits:
+                    await wait
+        except (KafkaError, TimeoutError) as error:
+            self._discard(producer)
+            raise BrokerUnavailable(
+                f"Kafka did not acknowledge within {self._send_seconds} s: {error!r}"
+            ) from error
+
+    async def stop(self) -> None:
+        """Close the producer; never takes longer than a few seconds."""
+        self._discard(self._producer)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_SECONDS)
+
+    async def _started(self) -> AIOKafkaProducer:
+        if self._producer is not None:
+            return self._producer
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self._settings.kafka_bootstrap_servers,
+                    client_id=self._settings.instance,
+                    acks="all",
+                    enable_idempotence=True,
+                    request_timeout_ms=int(self._send_seconds * 1000),
+                    max_request_size=MAX_MESSAGE_BYTES,
+                    max_batch_size=256 * 1024,
+                    linger_ms=0,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    self._close(producer)
+                    raise
+                self._producer = producer
+        return self._producer
+
+    def _discard(self, producer: AIOKafkaProducer | None) -> None:
+        if producer is None:
+            return
+        if self._producer is producer:
+            self._producer = None
+        self._close(producer)
+
+    def _close(self, producer: AIOKafkaProducer) -> None:
+        task = asyncio.create_task(_stop_in_time(producer))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+async def _stop_in_time(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await producer.stop()
+    except (KafkaError, TimeoutError) as error:
+        log.warning("producer_not_closed", error=repr(error))
+
+
+def make_consumer(
+    settings: RuntimeSettings,
+    topics: Sequence[str],
+    *,
+    group: str,
+    listener: ConsumerRebalanceListener,
+) -> AIOKafkaConsumer:
+    """A consumer that commits nothing by itself and starts from the earliest record.
+
+    It keeps its place in the group across a restart (`instance`), and is missed after 6 s. Range
+    assignment gives the same partition of all topics to one member: a run has one reader.
+    The caller starts it.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        client_id=settings.instance,
+        group_id=settings.topic_prefix + group,
+        group_instance_id=settings.instance,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=500,
+        max_poll_interval_ms=300_000,
+        request_timeout_ms=10_000,
+        retry_backoff_ms=100,
+        fetch_max_wait_ms=500,
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        metadata_max_age_ms=30_000,
+        partition_assignment_strategy=(RangePartitionAssignor,),
+    )
+    consumer.subscribe([settings.topic_prefix + topic for topic in topics], listener=listener)
+    return consumer

@@ -1,0 +1,33 @@
+"""A connector: one async function with a params model and a result model, and what it declares."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from mirsal_contracts.nodes.config import NodeConfig
+from pydantic import BaseModel
+
+from mirsal_runtime.attempt import Attempt
+
+ParamsT = TypeVar("ParamsT", bound=NodeConfig)
+ResultT = TypeVar("ResultT", bound=BaseModel)
+ResourceT = TypeVar("ResourceT")
+
+
+@dataclass(frozen=True, slots=True)
+class Connector(Generic[ParamsT, ResultT, ResourceT]):
+    """What makes a connector.
+
+    `params` validates a command's rendered config; a config that does not fit fails the node as
+    `invalid_params`. `open` gives the resource (a connection pool, say) that every call of
+    `send` shares for the process's life. `repeatable` says that a second effect is as good as
+    one: such a connector never reports an unconfirmed outcome.
+    """
+
+    name: str
+    params: type[ParamsT]
+    result: type[ResultT]
+    open: Callable[[], AbstractAsyncContextManager[ResourceT]]
+    send: Callable[[ParamsT, Attempt, ResourceT], Awaitable[ResultT]]
+    repeatable: bool = False

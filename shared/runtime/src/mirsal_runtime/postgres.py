@@ -1,0 +1,55 @@
+"""Connections to PostgreSQL: pools whose sessions have the service's role, schema and limits."""
+
+import asyncpg
+import orjson
+from pydantic import SecretStr
+
+CONNECT_SECONDS = 5.0
+
+
+async def open_pool(
+    url: SecretStr,
+    *,
+    role: str,
+    application: str,
+    size: int = 4,
+    statement_seconds: float = 10.0,
+    lock_seconds: float = 4.0,
+) -> "asyncpg.Pool[asyncpg.Record]":
+    """A pool of at most `size` connections that act as `role`, whose schema has the role's name.
+
+    JSONB goes in and out as Python values. A statement that outlives `statement_seconds`, or
+    waits `lock_seconds` for a lock, ends with an error of asyncpg's. The pool opens lazily:
+    that the database does not answer shows at the first query.
+    """
+    return await asyncpg.create_pool(
+        url.get_secret_value(),
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_SECONDS,
+        command_timeout=statement_seconds + 1,
+        init=_speak_json,
+        reset=_keep_session,
+        server_settings={
+            "role": role,
+            "search_path": role,
+            "application_name": application,
+            "statement_timeout": str(int(statement_seconds * 1000)),
+            "lock_timeout": str(int(lock_seconds * 1000)),
+            "timezone": "UTC",
+        },
+    )
+
+
+async def _speak_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda data: orjson.loads(data[1:]),
+    )
+
+
+async def _keep_session(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Nothing of ours outlives its transaction, so asyncpg's reset query is a round trip saved."""
