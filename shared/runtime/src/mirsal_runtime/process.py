@@ -1,0 +1,50 @@
+"""The frame around every process's main function: event loop, signals, exit code."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import NoReturn
+
+import structlog
+import uvloop
+
+from mirsal_runtime import telemetry
+
+log = structlog.get_logger(__name__)
+
+Main = Callable[[asyncio.Event], Coroutine[None, None, None]]
+
+
+def run_process(main: Main) -> NoReturn:
+    """Run `main` on uvloop and exit: 0 once it returned, 1 if it raised.
+
+    The first SIGTERM or SIGINT sets the event that `main` was given, the second ends the process
+    at once.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(_run(main))
+    sys.exit(code)
+
+
+async def _run(main: Main) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _begin_end, loop, stop, number)
+    try:
+        await main(stop)
+    except Exception:
+        log.exception("process_failed")
+        return 1
+    finally:
+        await telemetry.flush()
+    return 0
+
+
+def _begin_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, number: int) -> None:
+    log.info("process_stopping", signal=signal.Signals(number).name)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(each)
+        signal.signal(each, signal.SIG_DFL)
+    stop.set()
