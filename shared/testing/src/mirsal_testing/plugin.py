@@ -1,0 +1,71 @@
+"""The pytest plugin of Mirsal: real servers as fixtures, each started when first asked for.
+
+Fixtures only; what they hand out lives in `mirsal_testing.servers`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mirsal_testing.servers.apart import run_apart
+from mirsal_testing.servers.choice import ServerName, choose_server
+from mirsal_testing.servers.databases import create_database, drop_database, with_database
+from mirsal_testing.servers.session import open_session_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mirsal_testing.servers.server import Server
+
+
+@pytest.fixture(scope="session")
+def mirsal_server_folder() -> Iterator[Path]:
+    """The folder of this test run's servers: gone at its end."""
+    folder = open_session_folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_server(mirsal_server_folder: Path) -> Iterator[Server]:
+    """A running Kafka; `url` is its bootstrap address. One for the whole test run."""
+    yield from _run("kafka", mirsal_server_folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(mirsal_server_folder: Path) -> Iterator[Server]:
+    """A running PostgreSQL; `url` is a superuser's. One for the whole test run."""
+    yield from _run("postgres", mirsal_server_folder)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(mirsal_server_folder: Path) -> Iterator[Server]:
+    """A running Valkey; `url` is `redis://`. One for the whole test run."""
+    yield from _run("valkey", mirsal_server_folder)
+
+
+@pytest.fixture
+def postgres_database(postgres_server: Server) -> Iterator[str]:
+    """The superuser's URL of an empty database that only this test has. Roles are shared."""
+    name = f"test_{secrets.token_hex(6)}"
+    run_apart(create_database(postgres_server.url, name))
+    yield with_database(postgres_server.url, name)
+    run_apart(drop_database(postgres_server.url, name))
+
+
+@pytest.fixture
+def kafka_prefix() -> str:
+    """A prefix for topics and groups that no other test uses: `t1f2e3d4c5b6.`."""
+    return f"t{secrets.token_hex(6)}."
+
+
+def _run(name: ServerName, folder: Path) -> Iterator[Server]:
+    server = choose_server(name, folder / name)
+    run_apart(server.start())
+    yield server
+    run_apart(server.stop())

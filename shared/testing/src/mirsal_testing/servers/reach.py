@@ -1,0 +1,100 @@
+"""Folders for a server that must not run as root: it runs as `nobody`, who must get at them.
+
+A checkout below a home with mode 0700 (root's own, often) is out of that user's reach; then
+binaries are copied to, and data is kept in, a folder that is within it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from mirsal_testing.servers.cache import cache_folder
+from mirsal_testing.servers.server import ServerError
+
+UNPRIVILEGED = "nobody"
+
+
+def server_user() -> str | None:
+    """The user that a server which refuses root runs as; None: as we do."""
+    return UNPRIVILEGED if os.geteuid() == 0 else None
+
+
+def is_reachable(path: Path) -> bool:
+    """Whether any user may enter the folder and all those above it."""
+    return all(
+        folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents) if folder.exists()
+    )
+
+
+def hand_over(path: Path) -> None:
+    """Gives a file or folder, not what is in it, to the unprivileged user."""
+    user = pwd.getpwnam(UNPRIVILEGED)
+    os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def reachable_copy(folder: Path, name: str) -> Path:
+    """The folder itself if it can be reached and read, else a copy of it that can be."""
+    if is_reachable(folder.resolve()) and _is_readable(folder):
+        return folder
+    copy = _reachable_root() / name
+    if not copy.is_dir():
+        draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=copy.parent))
+        shutil.copytree(folder, draft, symlinks=True, dirs_exist_ok=True)
+        for path in (draft, *draft.rglob("*")):
+            if not path.is_symlink():
+                mode = path.stat().st_mode
+                path.chmod(mode | 0o555 if path.is_dir() or mode & stat.S_IXUSR else mode | 0o444)
+        try:
+            draft.rename(copy)
+        except OSError:
+            # Another process was first, with the same content.
+            shutil.rmtree(draft)
+    return copy
+
+
+def reachable_data(link: Path) -> Path:
+    """A folder for data at `link`, or one elsewhere that `link` then points to."""
+    if link.is_symlink():
+        target = link.readlink()
+        target.mkdir(parents=True, exist_ok=True)
+        return target
+    if link.is_dir() or is_reachable(link.parent.resolve()):
+        link.mkdir(exist_ok=True)
+        return link
+    digest = hashlib.sha256(os.fsencode(link)).hexdigest()[:16]
+    target = _reachable_root() / f"data-{digest}"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    link.symlink_to(target)
+    return target
+
+
+def _is_readable(folder: Path) -> bool:
+    readable = stat.S_IROTH | stat.S_IXOTH
+    return all(
+        path.stat().st_mode & readable == readable for path in (folder, *(folder / "bin").iterdir())
+    )
+
+
+def _reachable_root() -> Path:
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    if is_reachable(cache.resolve()):
+        return cache
+    root = Path("/var/tmp") / f"mirsal-{os.geteuid()}"  # noqa: S108 - owner and mode are checked
+    root.mkdir(mode=0o755, exist_ok=True)
+    found = root.lstat()
+    others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or others_write:
+        raise ServerError(
+            f"PostgreSQL runs as {UNPRIVILEGED}, who cannot enter {cache}, and {root} is not a "
+            "folder of ours alone. Set MIRSAL_CACHE_DIR to a folder that every user may enter."
+        )
+    root.chmod(0o755)
+    return root
