@@ -17,6 +17,7 @@ from mirsal_runtime.settings import RuntimeSettings
 
 START_SECONDS = 30.0
 LOCK_SECONDS = 120.0
+MIGRATION_SECONDS = 1800.0
 
 log = structlog.get_logger(__name__)
 
@@ -52,18 +53,14 @@ def migrate(service_package: str, role: str) -> None:
 
 
 def execute_script(sql: str) -> None:
-    """Within a migration: run SQL of any number of statements, exactly as it stands.
+    """Within a migration: run SQL of any number of statements, as it stands.
 
-    `alembic.op.execute` takes one statement only on asyncpg, and reads `:name` as a parameter.
+    Alembic makes four spaces of each tab.
     """
     from alembic import op
+    from sqlalchemy import text
 
-    connection = op.get_bind()
-    connection.exec_driver_sql("SELECT 1")
-    driver = connection.connection.dbapi_connection
-    if driver is None:
-        raise MigrationRefused("the migration has lost its connection: run it again")
-    driver.run_async(lambda raw: raw.execute(sql))
+    op.execute(text(sql.replace(":", "\\:")))
 
 
 def head_of(versions: Path) -> str:
@@ -89,13 +86,15 @@ async def _migrate(versions: Path, role: str) -> None:
     url = RuntimeSettings().database_url.get_secret_value()
     connection = await _connect(url)
     try:
-        if await _is_current(connection, role, head):
+        # A revision later than ours is a newer release's: this one was rolled back to.
+        if (await _read_revision(connection, role) or "") >= head:
             return
         async with _locked(connection, role):
             async with _locked(connection, "*"):
                 await _prepare(connection, role)
-            if not await _is_current(connection, role, head):
-                await _upgrade(url, versions, role, head)
+            current = await _read_revision(connection, role)
+            if (current or "") < head:
+                await _upgrade(url, versions, role, current, head)
     finally:
         await connection.close(timeout=5)
     log.info("migrated", role=role, revision=head)
@@ -127,13 +126,12 @@ async def _locked(connection: Connection, what: str) -> AsyncIterator[None]:
         await connection.execute(_SQL["unlock"], what)
 
 
-async def _is_current(connection: Connection, role: str, head: str) -> bool:
-    """Whether nothing is left to do; a revision later than `head` is a newer release's."""
+async def _read_revision(connection: Connection, role: str) -> str | None:
     standing = await connection.fetchrow(_SQL["read_standing"], role)
     if standing is None or not (standing["is_member"] and standing["has_version"]):
-        return False
+        return None
     found = await connection.fetchval(await _written(connection, "read_version", role))
-    return found is not None and found >= head
+    return None if found is None else str(found)
 
 
 async def _prepare(connection: Connection, role: str) -> None:
@@ -165,8 +163,15 @@ async def _written(connection: Connection, statement: str, role: str) -> str:
     return str(await connection.fetchval(_SQL[f"write_{statement}"], role))
 
 
-async def _upgrade(url: str, versions: Path, role: str, head: str) -> None:
-    # Alembic and SQLAlchemy take half a second to import: only who migrates pays for them.
-    from mirsal_runtime.alembic_run import upgrade
+async def _upgrade(url: str, versions: Path, role: str, current: str | None, head: str) -> None:
+    # Alembic takes half a second to import: only who migrates pays for it.
+    from mirsal_runtime.alembic_run import write_upgrade
 
-    await upgrade(url, versions, role, head)
+    script = write_upgrade(versions, role, current, head)
+    connection = await asyncpg.connect(
+        url, timeout=5, server_settings={"role": role, "search_path": role}
+    )
+    try:
+        await connection.execute(script, timeout=MIGRATION_SECONDS)
+    finally:
+        await connection.close(timeout=5)
