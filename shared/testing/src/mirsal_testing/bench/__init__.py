@@ -1,0 +1,1 @@
+"""`make bench`: the platform under load, beside what bare processes reach on the same machine."""

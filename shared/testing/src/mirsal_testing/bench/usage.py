@@ -1,0 +1,87 @@
+"""CPU time and memory of processes by name, and of everything else on the machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from mirsal_testing.bench.figures import ProcessUse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BUSY_SHARE = 0.10
+
+
+@dataclass(frozen=True)
+class Reading:
+    """CPU seconds so far: of each name, and of all that ran on this machine."""
+
+    cpu: Mapping[str, float]
+    machine: float
+    time: float
+
+
+class Meter:
+    """Reads what processes used between two moments. A name may stand for a family of processes."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._families = {name: psutil.Process(pid) for name, pid in pids.items()}
+
+    def read(self, now: float) -> Reading:
+        """The counters at this moment; `now` in seconds."""
+        cpu = {name: _cpu_of(process) for name, process in self._families.items()}
+        times = psutil.cpu_times()
+        machine = times.user + times.nice + times.system + times.irq + times.softirq
+        return Reading(cpu, machine, now)
+
+    def uses(self, before: Reading, after: Reading) -> dict[str, ProcessUse]:
+        """What each name used in between, and the memory that it holds now."""
+        return {
+            name: ProcessUse(
+                cpu_seconds=round(after.cpu[name] - before.cpu[name], 3),
+                memory_bytes=_memory_of(process),
+            )
+            for name, process in self._families.items()
+        }
+
+
+def share_of_others(before: Reading, after: Reading, *, ours: float) -> float:
+    """The part of this machine's CPU time that went to none of ours, from 0 to 1."""
+    available = (after.time - before.time) * (os.cpu_count() or 1)
+    others = after.machine - before.machine - ours
+    return round(max(0.0, others / available), 3)
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]
+
+
+def _cpu_of(process: psutil.Process) -> float:
+    """Of the process, its living descendants, and those that ended and were waited for."""
+    own = process.cpu_times()
+    total = own.children_user + own.children_system
+    for member in _family(process):
+        try:
+            times = member.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+    return float(total)
+
+
+def _memory_of(process: psutil.Process) -> int:
+    """Resident memory; what the members of a family share counts once."""
+    family = _family(process)
+    if len(family) == 1:
+        return int(process.memory_info().rss)
+    total = 0
+    for member in family:
+        try:
+            total += int(member.memory_full_info().pss)
+        except psutil.NoSuchProcess:
+            continue
+    return total
