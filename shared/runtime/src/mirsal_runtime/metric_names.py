@@ -7,6 +7,10 @@ MetricName: TypeAlias = Literal[
     "automation_executions_total",
     "automation_execution_duration_seconds",
     "automation_queue_size",
+    # The gateway.
+    "mirsal_request_seconds",
+    "mirsal_requests_shed_total",
+    "mirsal_rate_limiter_alone",
     # Consumption.
     "mirsal_consumer_lag_records",
     "mirsal_records_open",

@@ -44,6 +44,16 @@ EXECUTION_SECONDS = _histogram(
 )
 QUEUE_SIZE = _gauge("automation_queue_size", "Commands and requests that nobody has begun.")
 
+REQUEST_SECONDS = _histogram(
+    "mirsal_request_seconds", "Calls of the gateway.", ("route", "method", "status")
+)
+REQUESTS_SHED = _counter(
+    "mirsal_requests_shed_total", "Calls answered 503 because too many were under way.", ()
+)
+RATE_LIMITER_ALONE = _gauge(
+    "mirsal_rate_limiter_alone", "1 while this gateway counts calls without Valkey."
+)
+
 CONSUMER_LAG = _gauge(
     "mirsal_consumer_lag_records", "Records of the topic behind its end.", ("topic",)
 )
