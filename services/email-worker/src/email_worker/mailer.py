@@ -1,0 +1,162 @@
+"""Connections to the mail server: kept for the next mail, closed before they grow stale."""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from aiosmtplib import SMTP, SMTPException
+from mirsal_runtime.failures import AttemptFailure
+
+from email_worker import smtp
+from email_worker.message import Mail
+from email_worker.settings import SmtpSettings
+
+GOODBYE_SECONDS = 1.0
+
+
+class Envelope:
+    """A mail whose recipients the server has accepted: only its content is left to be written."""
+
+    def __init__(self, connection: SMTP, mail: Mail) -> None:
+        self._connection = connection
+        self._mail = mail
+
+    async def write(self, seconds: float) -> str:
+        """Write the content; the server's last reply. For what it raises see `smtp.write`."""
+        return await smtp.write(self._connection, self._mail.content, seconds)
+
+
+class Mailer:
+    """Lends connections to the mail server, at most `settings.connections` at once."""
+
+    def __init__(self, settings: SmtpSettings, tls: ssl.SSLContext | None) -> None:
+        self.sender = settings.sender
+        self._settings = settings
+        self._tls = tls
+        self._slots = asyncio.Semaphore(settings.connections)
+        self._kept: deque[tuple[float, SMTP]] = deque()
+        self._reaper: asyncio.TimerHandle | None = None
+        self._goodbyes: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open_envelope(self, mail: Mail) -> AsyncIterator[Envelope]:
+        """Have the server accept the sender and every recipient of `mail`.
+
+        Raises as `smtp.connect` and `smtp.address` do. The connection is kept afterwards, unless
+        it is broken; a mail that was not written is withdrawn from it.
+        """
+        async with self._slots:
+            connection = await self._offer(mail)
+            try:
+                yield Envelope(connection, mail)
+            except Exception:
+                await self._withdraw(connection)
+                raise
+            except BaseException:
+                connection.close()
+                raise
+            self._keep(connection)
+
+    async def close(self) -> None:
+        """Take leave of the server, within a second or two."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+        while self._kept:
+            self._say_goodbye(self._kept.popleft()[1])
+        if self._goodbyes:
+            await asyncio.wait(self._goodbyes)
+
+    async def _offer(self, mail: Mail) -> SMTP:
+        """A connection on which `mail` is accepted.
+
+        A kept one that turns out to be dead, or that the server wants to close, is replaced, once.
+        """
+        kept = self._take()
+        if kept is not None:
+            try:
+                return await self._address(kept, mail)
+            except AttemptFailure:
+                if kept.is_connected:
+                    raise
+        return await self._address(await smtp.connect(self._settings, self._tls), mail)
+
+    async def _address(self, connection: SMTP, mail: Mail) -> SMTP:
+        try:
+            await smtp.address(connection, mail)
+        except AttemptFailure:
+            await self._withdraw(connection)
+            raise
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _withdraw(self, connection: SMTP) -> None:
+        """Make the connection fit for another mail, if it still lives."""
+        fit = False
+        try:
+            with suppress(SMTPException):
+                await connection.rset(timeout=GOODBYE_SECONDS)
+                fit = True
+        finally:
+            if fit:
+                self._keep(connection)
+            else:
+                connection.close()
+
+    def _take(self) -> SMTP | None:
+        """The connection that was used last: so those that are not needed grow old."""
+        while self._kept:
+            connection = self._kept.pop()[1]
+            if connection.is_connected:
+                return connection
+        return None
+
+    def _keep(self, connection: SMTP) -> None:
+        if not connection.is_connected:
+            return
+        now = asyncio.get_running_loop().time()
+        self._kept.append((now + self._settings.idle_seconds, connection))
+        if self._reaper is None:
+            self._wake_reaper()
+
+    def _wake_reaper(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._reaper = loop.call_at(self._kept[0][0], self._reap) if self._kept else None
+
+    def _reap(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._kept and self._kept[0][0] <= now:
+            self._say_goodbye(self._kept.popleft()[1])
+        self._wake_reaper()
+
+    def _say_goodbye(self, connection: SMTP) -> None:
+        task = asyncio.create_task(_quit(connection))
+        self._goodbyes.add(task)
+        task.add_done_callback(self._goodbyes.discard)
+
+
+@asynccontextmanager
+async def open_mailer() -> AsyncIterator[Mailer]:
+    """The mailer that the environment describes."""
+    settings = SmtpSettings()
+    tls = None if settings.tls == "none" else await asyncio.to_thread(_trust, settings)
+    mailer = Mailer(settings, tls)
+    try:
+        yield mailer
+    finally:
+        await mailer.close()
+
+
+def _trust(settings: SmtpSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+async def _quit(connection: SMTP) -> None:
+    with suppress(SMTPException):
+        await connection.quit(timeout=GOODBYE_SECONDS)
+    connection.close()

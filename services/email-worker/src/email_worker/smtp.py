@@ -1,0 +1,168 @@
+"""The steps of SMTP: connect, have a mail's recipients accepted, write its content.
+
+Connections are kept and lent by `mailer.py`; when a mail may be written is decided in `send.py`.
+"""
+
+import asyncio
+import ssl
+
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+from mirsal_runtime.failures import (
+    ActionRequired,
+    AttemptFailure,
+    OutcomeUnknown,
+    PermanentError,
+    RetryableError,
+)
+
+from email_worker.message import Mail
+from email_worker.replies import Stage, failure_of, readable
+from email_worker.settings import DEFAULT_PORTS, SmtpSettings
+
+GO_AHEAD, REFUSED = 354, 400
+
+
+async def connect(settings: SmtpSettings, tls: ssl.SSLContext | None) -> SMTP:
+    """A connection that has said EHLO, speaks TLS and is logged in, as the settings ask.
+
+    Raises `RetryableError` if the server cannot be reached, `ActionRequired` if it cannot do
+    what the settings ask, and what its refusal means.
+    """
+    connection = SMTP(
+        hostname=settings.host,
+        port=settings.port or DEFAULT_PORTS[settings.tls],
+        use_tls=settings.tls == "tls",
+        start_tls=False,
+        tls_context=tls,
+        timeout=settings.command_seconds,
+        local_hostname=settings.sender.address.rpartition("@")[2],
+    )
+    stage = Stage.CONNECT
+    try:
+        async with asyncio.timeout(settings.connect_seconds):
+            await connection.connect()
+            await connection.ehlo()
+            if settings.tls == "starttls":
+                await _start_tls(connection)
+            if settings.username:
+                stage = Stage.LOGIN
+                await _log_in(connection, settings)
+    except SMTPResponseException as error:
+        connection.close()
+        # Without its cause: a server may repeat what it was sent, and that was a password.
+        raise _refusal(stage, error) from None
+    except (SMTPException, OSError) as error:
+        connection.close()
+        raise _unreachable(error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def address(connection: SMTP, mail: Mail) -> None:
+    """MAIL and RCPT: have the sender and all recipients accepted.
+
+    One refused recipient refuses the mail, and the error names the member of the config. Raises
+    what the refusal means, or `RetryableError`; a connection that is dead then is closed.
+    """
+    options = _options_for(connection, mail)
+    stage, field = Stage.SENDER, ""
+    try:
+        await connection.mail(mail.sender, options=options)
+        stage = Stage.RECIPIENT
+        for recipient in mail.recipients:
+            field = recipient.field
+            await connection.rcpt(recipient.address, encoding="utf-8")
+    except SMTPResponseException as error:
+        if error.code < REFUSED:
+            connection.close()
+        raise _refusal(stage, error, field) from error
+    except SMTPException as error:
+        raise RetryableError("smtp_disconnected", f"no answer at {stage.value}: {error}") from error
+
+
+async def write(connection: SMTP, content: bytes, seconds: float) -> str:
+    """DATA, the content, and the server's last reply, which is returned.
+
+    Raises `RetryableError` if the connection broke before the first byte of the content,
+    `OutcomeUnknown` if it broke, or `seconds` passed, after it, and what a refusal means.
+    """
+    begun = False
+    try:
+        async with asyncio.timeout(seconds):
+            reply = await connection.execute_command(b"DATA", timeout=None)
+            protocol = connection.protocol
+            if reply.code == GO_AHEAD and protocol is not None:
+                protocol.write(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+                begun = True
+                reply = await protocol.read_response()
+    except (SMTPException, TimeoutError) as error:
+        connection.close()
+        if begun:
+            raise OutcomeUnknown(
+                "smtp_no_last_reply", f"the mail was written, its last reply not read: {error!r}"
+            ) from error
+        raise RetryableError("smtp_disconnected", f"no answer to DATA: {error!r}") from error
+    if reply.code >= REFUSED:
+        raise failure_of(Stage.CONTENT, reply.code, reply.message)
+    if begun and reply.code // 100 == 2:
+        return f"{reply.code} {readable(reply.message)}".strip()
+    connection.close()
+    if begun:
+        raise OutcomeUnknown("smtp_no_last_reply", f"a last reply without sense: {reply.code}")
+    raise RetryableError("smtp_protocol", f"DATA was answered with {reply.code}")
+
+
+async def _start_tls(connection: SMTP) -> None:
+    if not connection.supports_extension("starttls"):
+        raise ActionRequired(
+            "smtp_tls_unavailable", "the mail server offers no STARTTLS: correct MIRSAL_SMTP_TLS"
+        )
+    await connection.starttls()
+    await connection.ehlo()
+
+
+async def _log_in(connection: SMTP, settings: SmtpSettings) -> None:
+    if not connection.supported_auth_methods:
+        raise ActionRequired(
+            "smtp_login_unavailable",
+            "the mail server offers no login that we know: correct MIRSAL_SMTP_USERNAME or _TLS",
+        )
+    await connection.login(settings.username, settings.password.get_secret_value())
+
+
+def _options_for(connection: SMTP, mail: Mail) -> list[str]:
+    options = []
+    if connection.supports_extension("size"):
+        options.append(f"SIZE={len(mail.content)}")
+    for field, recipient in mail.recipients:
+        if not recipient.isascii():
+            if not connection.supports_extension("smtputf8"):
+                raise PermanentError(
+                    "smtputf8_unavailable",
+                    f"{field} has letters before its @ that the mail server cannot take (it "
+                    "offers no SMTPUTF8): use an ASCII address",
+                )
+            return [*options, "SMTPUTF8", "BODY=8BITMIME"]
+    return options
+
+
+def _refusal(stage: Stage, error: SMTPResponseException, field: str = "") -> AttemptFailure:
+    if error.code < REFUSED:
+        return RetryableError("smtp_protocol", f"{stage.value} was answered with {error.code}")
+    return failure_of(stage, error.code, error.message, field=field)
+
+
+def _unreachable(error: Exception) -> AttemptFailure:
+    for each in (error, error.__cause__):
+        if isinstance(each, ssl.SSLError) and each.reason in _NOT_OUR_SERVER:
+            return ActionRequired(
+                "smtp_tls_refused",
+                "no TLS with the mail server: check MIRSAL_SMTP_HOST, _PORT, _TLS and _CA_FILE. "
+                f"{each.reason}",
+            )
+    return RetryableError("smtp_unreachable", f"the mail server cannot be reached: {error}")
+
+
+_NOT_OUR_SERVER = frozenset({"CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER"})
