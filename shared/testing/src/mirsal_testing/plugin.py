@@ -15,6 +15,10 @@ from mirsal_testing.servers.apart import run_apart
 from mirsal_testing.servers.choice import ServerName, choose_server
 from mirsal_testing.servers.databases import create_database, drop_database, with_database
 from mirsal_testing.servers.session import open_session_folder
+from mirsal_testing.simulators.fixtures import (  # noqa: F401 - pytest finds them by name
+    smtp_simulator,
+    whatsapp_simulator,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,288 @@
+"""The WhatsApp Cloud API as a server on a real socket: takes, judges and answers as Meta does.
+
+The checks, the rules, the record and the control API have modules of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+from aiohttp import web
+
+from mirsal_testing.simulators.listener import HttpListener, answer_json, sever
+from mirsal_testing.simulators.rulebook import RuleBook
+from mirsal_testing.simulators.whatsapp.checks import (
+    CheckedMessage,
+    check_mark_as_read,
+    check_message,
+)
+from mirsal_testing.simulators.whatsapp.control import WhatsAppRoutes
+from mirsal_testing.simulators.whatsapp.errors import MetaError
+from mirsal_testing.simulators.whatsapp.record import Call, Record
+from mirsal_testing.simulators.whatsapp.rules import WhatsAppRule, choose
+from mirsal_testing.simulators.whatsapp.templates import Template, TemplateRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from typing import Self
+
+    from mirsal_testing.simulators.whatsapp.rules import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Which tokens and phone number ids are known; an empty collection knows every one."""
+
+    tokens: Collection[str] = ()
+    phone_number_ids: Collection[str] = ()
+
+    def check(self, authorization: str, phone_number_id: str) -> None:
+        """Raises MetaError 190 for the token, 100 with subcode 33 for the number."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme != "Bearer" or not token or (self.tokens and token not in self.tokens):
+            raise MetaError(190, message="Invalid OAuth access token - Cannot parse access token")
+        known = phone_number_id.isascii() and phone_number_id.isdigit()
+        if not known or (self.phone_number_ids and phone_number_id not in self.phone_number_ids):
+            raise unsupported("post", phone_number_id)
+
+
+class WhatsAppSimulator:
+    """`async with WhatsAppSimulator() as whatsapp:`, then send to `whatsapp.url`.
+
+    `port` 0 takes a free one. `keep` bounds how many calls are remembered (0: all).
+    `delay_ms` holds back every answer. `keepalive_seconds` closes idle connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tokens: Collection[str] = (),
+        phone_number_ids: Collection[str] = (),
+        templates: Iterable[Template] = (),
+        delay_ms: int = 0,
+        keep: int = 0,
+        keepalive_seconds: float = 75.0,
+        seed: int = 0,
+    ) -> None:
+        self.rules: RuleBook[WhatsAppRule] = RuleBook(WhatsAppRule, seed)
+        self.record = Record(keep)
+        self.templates = TemplateRegistry(templates)
+        self._account = Account(frozenset(tokens), frozenset(phone_number_ids))
+        self._delay = delay_ms / 1000
+        self._control = WhatsAppRoutes(self.record, self.rules, self.templates).control()
+        self._listener = HttpListener(self._answer, host, port, keepalive_timeout=keepalive_seconds)
+
+    def __str__(self) -> str:
+        return f"WhatsApp simulator at {self.url}"
+
+    async def __aenter__(self) -> Self:
+        await self._listener.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._listener.stop()
+
+    @property
+    def url(self) -> str:
+        """The base URL, without the API version."""
+        return self._listener.url
+
+    @property
+    def messages(self) -> list[Call]:
+        """The accepted messages, oldest first."""
+        return list(self.record.messages)
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every finished call, accepted or not, oldest first."""
+        return list(self.record.calls)
+
+    def fail_next(
+        self,
+        code: int,
+        *,
+        times: int = 1,
+        match: Mapping[str, object] | None = None,
+        **answer: int | str,
+    ) -> WhatsAppRule:
+        """The next calls get Meta's error `code`; `answer` as `error` of a rule (status, ...)."""
+        action = {"error": {"code": code, **answer}}
+        return self.rules.add({"times": times, "match": match or {}, "action": action})
+
+    def drop_next(
+        self, when: str = "after", *, times: int = 1, reset: bool = False
+    ) -> WhatsAppRule:
+        """The next calls lose their connection `before` or `after` acceptance, or `midway`."""
+        return self.rules.add({"times": times, "action": {"drop": when, "reset": reset}})
+
+    def reset(self) -> None:
+        """Forgets calls, messages and rules; templates stay."""
+        self.record.clear()
+        self.rules.clear()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        if path.endswith("/messages") and not path.startswith("/simulator/"):
+            if request.method != "POST":
+                return _answer_error(unsupported(request.method.lower(), path.split("/")[-2]))
+            return await self._take(request, path)
+        return await self._control.answer(request)
+
+    async def _take(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        body = await request.read()
+        call = Call(time.time(), path, request.raw_headers, body)
+        try:
+            message = self._check(call, request.headers.get("Authorization", ""))
+        except MetaError as error:
+            return self._refuse(call, error, "refused")
+        if message is None:
+            call.outcome, call.status = "read", 200
+            self.record.close(call)
+            return answer_json({"success": True})
+        call.to, call.type, call.callback_data = message.wa_id, message.type, message.callback_data
+        if not self.rules.live:
+            delay, rule = 0.0, None
+        else:
+            delay, rule = choose(self.rules, message, time.monotonic())
+        return await self._finish(request, call, message, self._delay + delay, rule)
+
+    def _check(self, call: Call, authorization: str) -> CheckedMessage | None:
+        """The message, or None where this marks another as read. Raises MetaError."""
+        parts = call.path.split("/")
+        if len(parts) != 4 or not parts[1].startswith("v"):  # /version/id/messages
+            raise MetaError(2500, message=f"Unknown path components: {call.path}")
+        self._account.check(authorization, parts[2])
+        try:
+            payload = orjson.loads(call.body)
+        except orjson.JSONDecodeError:
+            # The Graph API does not say that JSON is broken: it finds no parameters in it.
+            payload = None
+            call.reason = "the body is not JSON"
+        if isinstance(payload, dict) and "status" in payload:
+            check_mark_as_read(payload)
+            return None
+        return check_message(payload, self.templates)
+
+    async def _finish(
+        self,
+        request: web.BaseRequest,
+        call: Call,
+        message: CheckedMessage,
+        delay: float,
+        rule: WhatsAppRule | None,
+    ) -> web.StreamResponse:
+        # Recorded on arrival, before any delay: who goes away meanwhile has sent it all the same.
+        if rule is None or rule.action.accepts:
+            self.record.accept(call, make_message_id(message.wa_id))
+        if rule is not None:
+            return await self._misbehave(request, call, message, delay, rule)
+        call.status = 200
+        self.record.close(call)
+        if delay:
+            await asyncio.sleep(delay)
+        return _answer_accepted(call, message)
+
+    async def _misbehave(
+        self,
+        request: web.BaseRequest,
+        call: Call,
+        message: CheckedMessage,
+        delay: float,
+        rule: WhatsAppRule,
+    ) -> web.StreamResponse:
+        action = rule.action
+        call.rule_id = rule.id
+        error = error_of(action)
+        if error is not None:
+            call.outcome, call.status, call.code = "error", error.status, error.code
+            call.reason = str(error)
+        elif action.status is not None:
+            call.outcome, call.status = "status", action.status
+        else:
+            call.outcome = "hung" if action.hang else "dropped"
+        self.record.close(call)
+        await asyncio.sleep(delay)
+        if error is not None:
+            return _answer_error(error, action.error.retry_after if action.error else None)
+        if action.status is not None:
+            return web.Response(status=action.status, text=action.body)
+        if action.hang:
+            await asyncio.Event().wait()
+        if action.drop == "midway":
+            await _answer_half(request, _answer_accepted(call, message))
+        sever(request.transport, reset=action.reset)
+        return web.Response(status=SERVER_CLOSED)
+
+    def _refuse(self, call: Call, error: MetaError, outcome: str) -> web.Response:
+        call.outcome, call.status, call.code = outcome, error.status, error.code
+        call.reason = call.reason or str(error)
+        self.record.close(call)
+        return _answer_error(error)
+
+
+SERVER_CLOSED = 503
+"""Never seen by anyone: its connection is closed already."""
+
+
+def error_of(action: Action) -> MetaError | None:
+    if action.error is not None:
+        return action.error.error()
+    if action.rate_limit is not None:
+        return MetaError(131056 if action.rate_limit.per == "pair" else 130429)
+    return None
+
+
+def unsupported(method: str, object_id: str) -> MetaError:
+    return MetaError(
+        100,
+        message=f"Unsupported {method} request. Object with ID '{object_id}' does not exist, "
+        "cannot be loaded due to missing permissions, or does not support this operation",
+        subcode=33,
+        kind="GraphMethodException",
+    )
+
+
+def make_message_id(wa_id: str) -> str:
+    """A new id built as WhatsApp's own are: the number and a random part, in base64."""
+    number = wa_id.encode()[:255]
+    key = secrets.token_hex(9).upper().encode()
+    packed = b"\x1c\x18%c%b\x15\x02\x00\x11\x18\x12%b\x00" % (len(number), number, key)
+    return "wamid." + base64.b64encode(packed).decode()
+
+
+def _answer_accepted(call: Call, message: CheckedMessage) -> web.Response:
+    sent: dict[str, object] = {"id": call.message_id}
+    if message.type == "template":
+        sent["message_status"] = "accepted"
+    return answer_json(
+        {
+            "messaging_product": "whatsapp",
+            "contacts": [{"input": message.sent_to, "wa_id": message.wa_id}],
+            "messages": [sent],
+        }
+    )
+
+
+def _answer_error(error: MetaError, retry_after: int | None = None) -> web.Response:
+    answer = answer_json(error.body(), error.status)
+    if retry_after is not None:
+        answer.headers["Retry-After"] = str(retry_after)
+    return answer
+
+
+async def _answer_half(request: web.BaseRequest, whole: web.Response) -> None:
+    """Sends the head and half of the body, and leaves the connection to be severed."""
+    body = whole.body
+    assert isinstance(body, bytes)  # noqa: S101 - answer_json makes bytes
+    partial = web.StreamResponse(headers={"Content-Type": "application/json"})
+    partial.content_length = len(body)
+    await partial.prepare(request)
+    await partial.write(body[: len(body) // 2])
