@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from http import HTTPStatus
+from pathlib import Path
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ class Plan(BaseModel):
 
     `body` names the lead as `bench-0000`. With a `rate` a second the sends are due at fixed
     times, whether or not the earlier ones were answered; without, each connection sends as soon
-    as its answer is there.
+    as its answer is there. What happened is written to the file `report`.
     """
 
     url: str
@@ -39,6 +40,7 @@ class Plan(BaseModel):
     count: int
     connections: int
     rate: float | None = None
+    report: Path
 
 
 class Post(NamedTuple):
@@ -201,7 +203,7 @@ async def carry_out(plan: Plan) -> list[Post]:
 
 
 def main() -> None:
-    """Read the plan from the first line of the standard input; write the report as JSON."""
+    """Read the plan from the first line of the standard input; write the report."""
     plan = Plan.model_validate_json(sys.stdin.buffer.readline())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         posts = runner.run(carry_out(plan))
@@ -211,7 +213,7 @@ def main() -> None:
         cpu_seconds=used.ru_utime + used.ru_stime,
         memory_bytes=used.ru_maxrss * 1024,
     )
-    sys.stdout.buffer.write(report.model_dump_json().encode())
+    plan.report.write_text(report.model_dump_json(), encoding="utf-8")
 
 
 if __name__ == "__main__":

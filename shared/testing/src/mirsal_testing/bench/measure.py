@@ -19,6 +19,7 @@ from mirsal_testing.bench.usage import Meter, Reading, share_of_others
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from mirsal_testing.bench.load import Post
     from mirsal_testing.bench.target import Target
@@ -37,8 +38,11 @@ class Scenario:
     rate: float | None = None
 
 
-async def measure(target: Target, scenario: Scenario) -> Figures:
-    """Raises `BenchError` if a POST was refused, or a run was lost, doubled or stuck."""
+async def measure(target: Target, scenario: Scenario, folder: Path) -> Figures:
+    """Raises `BenchError` if a POST was refused, or a run was lost, doubled or stuck.
+
+    The load generator's report is left in `folder`.
+    """
     plan = Plan(
         url=target.url,
         headers=dict(target.headers),
@@ -47,13 +51,15 @@ async def measure(target: Target, scenario: Scenario) -> Figures:
         count=scenario.count,
         connections=scenario.connections,
         rate=scenario.rate,
+        report=folder / "load.json",
     )
     meter = Meter({**target.platform(), **target.beside()})
     generator = await _start_generator(plan)
     try:
         await target.mark()
         before, self_before = meter.read(time.time()), psutil.Process().cpu_times()
-        report = await _generate(generator)
+        await _generate(generator)
+        report = Report.model_validate_json(plan.report.read_bytes())
         await _until_ended(target, scenario.count)
         after, self_after = meter.read(time.time()), psutil.Process().cpu_times()
     finally:
@@ -84,11 +90,10 @@ async def _start_generator(plan: Plan) -> asyncio.subprocess.Process:
     return generator
 
 
-async def _generate(generator: asyncio.subprocess.Process) -> Report:
-    output, _ = await generator.communicate(b"\n")
+async def _generate(generator: asyncio.subprocess.Process) -> None:
+    await generator.communicate(b"\n")
     if generator.returncode:
         raise BenchError("the load generator failed; see its error above")
-    return Report.model_validate_json(output)
 
 
 async def _until_ended(target: Target, runs: int) -> None:
