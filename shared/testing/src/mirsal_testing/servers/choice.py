@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from mirsal_testing.servers.binaries import are_installed
 from mirsal_testing.servers.external import ExternalServer
 from mirsal_testing.servers.kafka import KafkaServer
-from mirsal_testing.servers.postgres import PostgresServer
+from mirsal_testing.servers.kafka_runtime import prepare_runtime
+from mirsal_testing.servers.postgres import PostgresServer, postgres_binaries
 from mirsal_testing.servers.server import Server, ServerError
 from mirsal_testing.servers.valkey import ValkeyServer
 
@@ -93,6 +95,17 @@ def choose_server(
     return _EMBEDDED[name](
         home, log=logs and logs / f"{name}.log", pid_file=run and run / f"{name}.pid"
     )
+
+
+async def fetch_binaries(environment: Mapping[str, str] = os.environ) -> None:
+    """Downloads what the embedded servers need, with progress on stderr; quick if it is there."""
+    wanted = [name for name, setting in URL_SETTINGS.items() if not environment.get(setting)]
+    if not wanted or choose_backend(environment.get("MIRSAL_BACKEND") or "auto") != "embedded":
+        return
+    if "kafka" in wanted:
+        await prepare_runtime()
+    if "postgres" in wanted:
+        await asyncio.to_thread(postgres_binaries)
 
 
 def choose_backend(

@@ -87,7 +87,7 @@ class PostgresServer(EmbeddedServer):
 
     async def prepare(self) -> None:
         if self._binaries is None:
-            self._binaries = self._own_binaries()
+            self._binaries = await asyncio.to_thread(postgres_binaries)
         if not (self.data / "PG_VERSION").is_file():
             await asyncio.to_thread(self._make_cluster, self._binaries)
 
@@ -108,12 +108,6 @@ class PostgresServer(EmbeddedServer):
             hand_over(folder)
         folder.chmod(0o700)
         return folder
-
-    def _own_binaries(self) -> Path:
-        installed = postgres_folder()
-        if server_user() is not None:
-            installed = reachable_copy(installed, f"postgres-{postgres_version()}")
-        return installed / "bin"
 
     def _program(self) -> Program:
         if self._binaries is None:
@@ -153,3 +147,11 @@ class PostgresServer(EmbeddedServer):
         if done.returncode != 0:
             output = (done.stdout + done.stderr).decode("utf-8", "replace")
             raise ServerError(f"initdb failed in {self.data}: {output.strip()}")
+
+
+def postgres_binaries() -> Path:
+    """The folder of `postgres` and `initdb` that the server's user can execute."""
+    installed = postgres_folder()
+    if server_user() is not None:
+        installed = reachable_copy(installed, f"postgres-{postgres_version()}")
+    return installed / "bin"

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -54,3 +55,13 @@ async def _ask(host: str, port: int, request: bytes, length: int, within: float)
     except (OSError, asyncio.IncompleteReadError):
         # A timeout is an OSError too.
         return b""
+
+
+async def http_answers(url: str, within: float = 2.0) -> bool:
+    """Whether GET on a plain `http://` URL of this machine is answered with 200."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
+    lines = (f"GET {parts.path or '/'} HTTP/1.1", f"Host: {host}:{port}", "Connection: close", "")
+    request = "".join(f"{line}\r\n" for line in lines).encode("ascii")
+    answer = await _ask(host, port, request, 12, within)
+    return answer.startswith(b"HTTP/1.") and answer.endswith(b" 200")

@@ -45,11 +45,18 @@ def find_process(pid_file: Path) -> psutil.Process | None:
         written_for = pid_file.stat().st_mtime
         process = psutil.Process(pid)
         began = process.create_time()
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return None
-    return process if abs(began - written_for) < _START_TIME_TOLERANCE else None
+    ours = abs(began - written_for) < _START_TIME_TOLERANCE and is_alive(process)
+    return process if ours else None
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it has not ended; one that only waits for its parent to notice has."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def signal_tree(process: psutil.Process, number: signal.Signals) -> None:
@@ -84,7 +91,7 @@ async def end_process(
 async def _gone(process: psutil.Process, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+        if not is_alive(process):
             return True
         await asyncio.sleep(_POLL)
     return False

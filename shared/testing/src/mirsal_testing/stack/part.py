@@ -1,0 +1,74 @@
+"""One long-lived part of the stack: what the supervisor can do with a server or a service."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from mirsal_testing.servers.log_tail import read_tail
+from mirsal_testing.servers.probes import http_answers
+from mirsal_testing.servers.processes import ChildProcess, Program
+from mirsal_testing.servers.server import ServerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mirsal_testing.stack.folder import StateFolder
+
+_GRACE = 25.0
+_POLL = 0.05
+
+
+class Part(Protocol):
+    """A `Server` is one, and so is a `ServiceProcess`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def pid(self) -> int | None: ...
+
+    @property
+    def log(self) -> Path | None: ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def is_running(self) -> bool: ...
+
+
+class ServiceProcess:
+    """One process of a service or simulator, ready when its URL answers 200."""
+
+    def __init__(self, name: str, program: Program, folder: StateFolder, *, ready_url: str) -> None:
+        self.name = name
+        self.ready_url = ready_url
+        self.log = folder.log_of(name)
+        self._program = program
+        self._pid_file = folder.pid_file_of(name)
+        self._child: ChildProcess | None = None
+
+    @property
+    def pid(self) -> int | None:
+        child = self._child
+        return child.pid if child is not None and child.is_running() else None
+
+    async def start(self) -> None:
+        """Returns when it is ready, however long that takes; raises if it ends before."""
+        child = ChildProcess(self._program, log=self.log, pid_file=self._pid_file)
+        self._child = child
+        while not await http_answers(self.ready_url):
+            if not child.is_running():
+                raise ServerError(
+                    f"{self.name} ended with code {child.exit_code} before it was ready; "
+                    + read_tail(self.log)
+                )
+            await asyncio.sleep(_POLL)
+
+    async def stop(self) -> None:
+        if self._child is not None:
+            await self._child.end(grace=_GRACE)
+
+    async def is_running(self) -> bool:
+        return self.pid is not None

@@ -1,0 +1,108 @@
+"""What the local stack consists of, as a table: a new service is one line here.
+
+Data only; how the parts are started is the supervisor's.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TABLE_SETTING = "MIRSAL_STACK_TABLE"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the platform.
+
+    `python -m <module>` is one process of it; the environment variable `setting` says how many
+    run. With `migrates`, `python -m <module>.migrate` brings its schema up to date before that.
+    """
+
+    name: str
+    module: str
+    setting: str
+    processes: int = 1
+    migrates: bool = True
+    ready: Literal["health", "gateway"] = "health"
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A stand-in for a provider, started unless the setting `replaced_by` names a real one.
+
+    `ports` are the settings that tell it where to listen, the one whose HTTP answers GET /health
+    last. `gives` are settings for the services; `{NAME}` in them is the port of that setting.
+    """
+
+    name: str
+    module: str
+    replaced_by: str
+    ports: tuple[str, ...]
+    gives: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """All parts but the three servers. `topics` and `keys` are modules, or None for neither."""
+
+    services: tuple[Service, ...]
+    simulators: tuple[Simulator, ...]
+    topics: str | None = "mirsal_runtime.topics"
+    keys: str | None = "gateway.cli"
+
+
+PLATFORM = Table(
+    services=(
+        Service("gateway", "gateway", "MIRSAL_GATEWAYS", ready="gateway"),
+        Service("orchestrator", "orchestrator", "MIRSAL_ORCHESTRATORS"),
+        Service("email-worker", "email_worker", "MIRSAL_EMAIL_WORKERS"),
+        Service("whatsapp-worker", "whatsapp_worker", "MIRSAL_WHATSAPP_WORKERS"),
+        # A connector that does nothing, for the benchmark.
+        Service("noop-worker", "mirsal_testing.noop_worker", "MIRSAL_NOOP_WORKERS", processes=0),
+    ),
+    simulators=(
+        Simulator(
+            "smtp-simulator",
+            "mirsal_testing.simulators.smtp",
+            replaced_by="MIRSAL_SMTP_HOST",
+            ports=("MIRSAL_SIMULATOR_SMTP_PORT", "MIRSAL_SIMULATOR_INBOX_PORT"),
+            gives={
+                "MIRSAL_SMTP_HOST": "127.0.0.1",
+                "MIRSAL_SMTP_PORT": "{MIRSAL_SIMULATOR_SMTP_PORT}",
+                "MIRSAL_SMTP_TLS": "none",
+                "MIRSAL_INBOX_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_INBOX_PORT}",
+            },
+        ),
+        Simulator(
+            "whatsapp-simulator",
+            "mirsal_testing.simulators.whatsapp",
+            replaced_by="MIRSAL_WHATSAPP_BASE_URL",
+            ports=("MIRSAL_SIMULATOR_WHATSAPP_PORT",),
+            gives={
+                "MIRSAL_WHATSAPP_BASE_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_WHATSAPP_PORT}",
+                "MIRSAL_WHATSAPP_SIMULATOR_URL": (
+                    "http://127.0.0.1:{MIRSAL_SIMULATOR_WHATSAPP_PORT}"
+                ),
+                "MIRSAL_WHATSAPP_TOKEN": "simulator-token",
+                "MIRSAL_WHATSAPP_PHONE_NUMBER_ID": "100000000000001",
+            },
+        ),
+    ),
+)
+
+
+def find_table(environment: Mapping[str, str]) -> Table:
+    """The platform's, or the one that `MIRSAL_STACK_TABLE` (`module:name`) points to."""
+    place = environment.get(TABLE_SETTING)
+    if not place:
+        return PLATFORM
+    module, _, name = place.partition(":")
+    found = getattr(importlib.import_module(module), name)
+    if not isinstance(found, Table):
+        raise TypeError(f"{TABLE_SETTING}={place} is not a Table")
+    return found

@@ -1,0 +1,1 @@
+"""A service that does nothing but say that it is ready."""

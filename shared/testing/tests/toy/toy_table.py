@@ -1,0 +1,22 @@
+"""The table of a platform of throw-away programs, for tests of the stack."""
+
+from mirsal_testing.stack.table import Service, Simulator, Table
+
+TABLE = Table(
+    services=(
+        Service("gateway", "toy_service", "MIRSAL_GATEWAYS", ready="gateway"),
+        Service("worker", "toy_service", "MIRSAL_TOY_WORKERS", processes=2),
+        Service("unused", "toy_service", "MIRSAL_UNUSED", processes=0),
+    ),
+    simulators=(
+        Simulator(
+            "smtp-simulator",
+            "toy_simulator",
+            replaced_by="MIRSAL_SMTP_HOST",
+            ports=("TOY_SMTP_PORT", "TOY_INBOX_PORT"),
+            gives={"MIRSAL_SMTP_HOST": "127.0.0.1", "MIRSAL_SMTP_PORT": "{TOY_SMTP_PORT}"},
+        ),
+    ),
+    topics="toy_job",
+    keys="toy_job",
+)
