@@ -11,7 +11,7 @@ TABLE = Table(
     simulators=(
         Simulator(
             "smtp-simulator",
-            "toy_simulator",
+            "toy_service",
             replaced_by="MIRSAL_SMTP_HOST",
             ports=("TOY_SMTP_PORT", "TOY_INBOX_PORT"),
             gives={"MIRSAL_SMTP_HOST": "127.0.0.1", "MIRSAL_SMTP_PORT": "{TOY_SMTP_PORT}"},

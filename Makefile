@@ -1,0 +1,41 @@
+# The commands of this repository. `make` alone lists them; all need nothing but Python 3.11 or newer.
+
+VENV_PYTHON := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up down status logs clean lint bench setup
+
+demo: setup ## 200 leads through e-mail and WhatsApp on real servers, and what arrived
+	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
+
+test: setup ## all tests (ARGS="-k words" for some)
+	@$(VENV_PYTHON) -m pytest $(ARGS)
+
+up: setup ## start the platform on this machine; URLs and key go to .mirsal/env
+	@$(VENV_PYTHON) -m mirsal_testing.stack up
+
+down: setup ## end the platform; data and logs stay
+	@$(VENV_PYTHON) -m mirsal_testing.stack down
+
+status: setup ## which processes run
+	@$(VENV_PYTHON) -m mirsal_testing.stack status
+
+logs: setup ## follow the logs of all processes (ARGS=gateway for one)
+	@$(VENV_PYTHON) -m mirsal_testing.stack logs $(ARGS)
+
+clean: setup ## end the platform and remove its data and logs
+	@$(VENV_PYTHON) -m mirsal_testing.stack clean
+
+lint: setup ## style, types and import rules
+	@scripts/lint
+
+bench: setup ## how fast it is, beside the raw ceiling of the same machine
+	@$(VENV_PYTHON) -m mirsal_testing.bench $(ARGS)
+
+setup: ## install what all other commands need (they do it themselves)
+	@scripts/bootstrap
+
+help:
+	@echo "Mirsal. Commands:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
