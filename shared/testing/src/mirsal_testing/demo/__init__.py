@@ -1,0 +1,1 @@
+"""`make demo`: 200 leads through e-mail and WhatsApp, and what really arrived."""
