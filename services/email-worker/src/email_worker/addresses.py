@@ -3,10 +3,12 @@
 import re
 from typing import NamedTuple
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from mirsal_runtime.failures import PermanentError
 
 MOST_CHARACTERS = 1_000
+# Which domains can be reached is the mail server's to say: companies use `.local`, tests `.test`.
+SPECIAL_USE_DOMAIN_NAMES.clear()
 # What ends a line somewhere, or what no person types: C0, DEL, C1, and Unicode's line separators.
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 # Marks that come along when right-to-left text is copied, and that nobody sees.
@@ -62,6 +64,7 @@ def _checked(address: str, field: str) -> str:
             allow_quoted_local=False,
             allow_domain_literal=False,
             allow_display_name=False,
+            strict=True,
             check_deliverability=False,
             globally_deliverable=False,
         )

@@ -25,6 +25,8 @@ from email_worker.headers import encode_mailboxes, encode_text
 from email_worker.params import EmailParams
 
 _POLICY = compat32.clone(linesep="\r\n", max_line_length=0)
+# Neither base64 nor quoted-printable can hold "=_", so no line of a part can look like it.
+_BOUNDARY = "=_mirsal"
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -60,51 +62,48 @@ def build_mail(params: EmailParams, *, sender: Mailbox, command_id: str, now: da
     if params.from_name is not None:
         refuse_control_characters(params.from_name, "fromName")
         sender = sender._replace(name=params.from_name)
-    to = [parse_mailbox(params.to, "to")]
+    to = _parse_list(params.to, "to")
     cc = _parse_list(params.cc, "cc")
     bcc = _parse_list(params.bcc, "bcc")
     message_id = f"<{command_id}@{sender.address.rpartition('@')[2]}>"
 
-    message = _body(params, command_id)
+    message = _body(params)
     _add(message, "From", encode_mailboxes([sender], len("From: ")))
-    _add(message, "To", encode_mailboxes(to, len("To: ")))
+    _add(message, "To", encode_mailboxes(to.values(), len("To: ")))
     if cc:
-        _add(message, "Cc", encode_mailboxes(cc, len("Cc: ")))
+        _add(message, "Cc", encode_mailboxes(cc.values(), len("Cc: ")))
     if params.reply_to is not None:
         reply_to = parse_mailbox(params.reply_to, "replyTo")
         _add(message, "Reply-To", encode_mailboxes([reply_to], len("Reply-To: ")))
     _add(message, "Subject", encode_text(params.subject, len("Subject: ")))
     _add(message, "Date", format_datetime(now))
     _add(message, "Message-ID", message_id)
-    recipients = _name_recipients(to, cc, bcc)
+    recipients = _name_recipients({**to, **cc, **bcc})
     return Mail(message_id, sender.address, recipients, _flatten(message))
 
 
-def _parse_list(value: str | tuple[str, ...], field: str) -> list[Mailbox]:
+def _parse_list(value: str | tuple[str, ...], field: str) -> dict[str, Mailbox]:
     if isinstance(value, str):
-        return [parse_mailbox(value, field)]
-    return [parse_mailbox(text, f"{field}[{index}]") for index, text in enumerate(value)]
+        return {field: parse_mailbox(value, field)}
+    fields = {f"{field}[{index}]": text for index, text in enumerate(value)}
+    return {field: parse_mailbox(text, field) for field, text in fields.items()}
 
 
-def _name_recipients(
-    to: list[Mailbox], cc: list[Mailbox], bcc: list[Mailbox]
-) -> tuple[Recipient, ...]:
+def _name_recipients(mailboxes: dict[str, Mailbox]) -> tuple[Recipient, ...]:
     """Each address once, under the field that named it first."""
-    fields: dict[str, str] = {to[0].address: "to"}
-    for name, mailboxes in (("cc", cc), ("bcc", bcc)):
-        for index, mailbox in enumerate(mailboxes):
-            fields.setdefault(mailbox.address, f"{name}[{index}]")
+    fields: dict[str, str] = {}
+    for field, mailbox in mailboxes.items():
+        fields.setdefault(mailbox.address, field)
     return tuple(Recipient(field, address) for address, field in fields.items())
 
 
-def _body(params: EmailParams, command_id: str) -> Message:
+def _body(params: EmailParams) -> Message:
     if params.html is None:
         return _text_part(params.body, "plain", alone=True)
     html = with_direction(params.html)
     if not params.body.strip():
         return _text_part(html, "html", alone=True)
-    # Neither base64 nor quoted-printable can hold "=_", so no line can look like this boundary.
-    both = MIMEMultipart("alternative", boundary=f"=_{command_id}")
+    both = MIMEMultipart("alternative", boundary=_BOUNDARY)
     for part in (_text_part(params.body, "plain"), _text_part(html, "html")):
         del part["MIME-Version"]
         both.attach(part)

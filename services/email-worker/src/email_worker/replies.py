@@ -76,6 +76,7 @@ RULES = (
     Rule("5", "5.1.1", "", Remedy.FAIL, "no_such_recipient", "correct the address"),
     Rule("5", "5.2.2", "", Remedy.FAIL, "mailbox_full", "reach the lead in another way"),
     Rule("5", "5.3.4", "", Remedy.FAIL, "mail_too_large", "make the mail smaller"),
+    Rule("552", "", "size", Remedy.FAIL, "mail_too_large", "make the mail smaller"),
     Rule("5", "", "", Remedy.FAIL, "smtp_refused", "read the reply"),
 )
 
