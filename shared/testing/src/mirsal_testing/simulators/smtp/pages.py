@@ -108,7 +108,9 @@ def _row(mail: ReceivedMail) -> str:
 def _time(mail: ReceivedMail) -> str:
     arrived = mail.arrived_at
     return (
-        f'<time class="when" datetime="{arrived.isoformat()}">{arrived:%d %b %H:%M:%S} UTC</time>'
+        f'<time class="when" datetime="{arrived.isoformat()}">'
+        f'<span class="day">{arrived:%d %b} </span>{arrived:%H:%M:%S}'
+        '<span class="day"> UTC</span></time>'
     )
 
 
@@ -195,7 +197,7 @@ def _view(mail: ReceivedMail, reading: Reading, view: str) -> str:
             'referrerpolicy="no-referrer"></iframe>'
         )
     if view == "text":
-        return f'<pre dir="auto">{escape(reading.text)}</pre>'
+        return f'<div class="text">{_paragraphs(reading.text)}</div>'
     if view == "headers":
         rows = "".join(
             f'<tr><th scope="row">{escape(name)}</th><td dir="auto">{escape(value)}</td></tr>'
@@ -204,6 +206,12 @@ def _view(mail: ReceivedMail, reading: Reading, view: str) -> str:
         return f'<table class="headers">{rows}</table>'
     source = mail.content.decode("utf-8", "replace")
     return f'<pre class="source" dir="ltr">{escape(source)}</pre>'
+
+
+def _paragraphs(text: str) -> str:
+    # One element for each line: within one element browsers mix up the brackets of lines of
+    # different directions.
+    return "".join(f'<p dir="auto">{escape(line)}</p>' for line in text.rstrip().split("\n"))
 
 
 def disposition(file_name: str) -> str:

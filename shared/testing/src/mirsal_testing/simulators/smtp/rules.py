@@ -51,7 +51,7 @@ class Reply(WireModel):
     """A reply line: `{"code": 450, "text": "4.2.1 The user receives mail too fast"}`."""
 
     code: int = Field(ge=200, le=599)
-    text: str = "simulated"
+    text: str = Field(default="simulated", pattern=r"^[^\r\n]*$")
 
     def line(self) -> str:
         return f"{self.code} {self.text}"

@@ -80,7 +80,7 @@ class SessionHooks:
         delay, rule = self._choose(Stage.DATA, envelope.mail_from, envelope.rcpt_tos, content)
         # Taken on arrival, before any delay: who goes away meanwhile has sent it all the same.
         if rule is None or rule.action.accepts:
-            self._mailbox.accept(_make_mail(session, envelope, content))
+            self._mailbox.accept(_make_mail(server, session, envelope, content))
             self._mailbox.count("accepted")
         delay += self._delay
         if delay:
@@ -132,14 +132,17 @@ CLOSING = 421
 """Service not available, closing transmission channel (RFC 5321, 3.8)."""
 
 
-def _make_mail(session: Session, envelope: Envelope, content: bytes) -> ReceivedMail:
+def _make_mail(server: SMTP, session: Session, envelope: Envelope, content: bytes) -> ReceivedMail:
     login = session.login_data
+    # aiosmtpd's session knows of STARTTLS only, the transport of both kinds of TLS.
+    transport = server.transport
+    encrypted = transport is not None and transport.get_extra_info("ssl_object") is not None
     return ReceivedMail(
         arrived=time.time(),
         sender=envelope.mail_from or "",
         recipients=tuple(envelope.rcpt_tos),
         content=content,
-        tls=session.ssl is not None,
+        tls=encrypted,
         user=login.decode("utf-8", "replace") if isinstance(login, bytes) else None,
         smtp_utf8=bool(envelope.smtp_utf8),
     )

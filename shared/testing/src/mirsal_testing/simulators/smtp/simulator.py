@@ -132,6 +132,10 @@ class SmtpSimulator:
         """The accepted mails, oldest first."""
         return list(self.mailbox.mails)
 
+    async def wait_for_messages(self, count: int, seconds: float = 10.0) -> None:
+        """Returns once `count` were accepted. Raises TimeoutError, which says how many were."""
+        await self.mailbox.mails.reach(count, seconds)
+
     def fail_next(
         self,
         stage: Stage | str,

@@ -105,6 +105,10 @@ class WhatsAppSimulator:
         """Every finished call, accepted or not, oldest first."""
         return list(self.record.calls)
 
+    async def wait_for_messages(self, count: int, seconds: float = 10.0) -> None:
+        """Returns once `count` were accepted. Raises TimeoutError, which says how many were."""
+        await self.record.messages.reach(count, seconds)
+
     def fail_next(
         self,
         code: int,
