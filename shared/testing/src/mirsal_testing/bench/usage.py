@@ -13,8 +13,6 @@ from mirsal_testing.bench.figures import ProcessUse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BUSY_SHARE = 0.10
-
 
 @dataclass(frozen=True)
 class Reading:

@@ -1,0 +1,115 @@
+"""What the figures say together: the ratios to the raw ceiling, and the bars; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mirsal_testing.bench.figures import Figures
+
+NOOP, WHATSAPP = "Mirsal, noop", "Mirsal, WhatsApp"
+BARE, BARE_WITH_PROVIDER = "bare, without provider", "bare, with provider"
+BURST = "burst"
+BUSY_SHARE = 0.10
+
+
+class Ratio(BaseModel):
+    """Mirsal's figure as a part or a multiple of the bare pipeline's."""
+
+    what: str
+    mirsal: float
+    bare: float
+    ratio: float
+
+
+class Bar(BaseModel):
+    """Something that is promised, and what was measured."""
+
+    what: str
+    promised: str
+    measured: float
+    passed: bool
+
+
+def compare(figures: Sequence[Figures]) -> list[Ratio]:
+    """The ratios of all scenarios that both sides were measured in."""
+    found = []
+    for ours, bare in ((NOOP, BARE), (WHATSAPP, BARE_WITH_PROVIDER)):
+        for scenario in dict.fromkeys(each.scenario for each in figures):
+            mine, other = _find(figures, ours, scenario), _find(figures, bare, scenario)
+            if mine is None or other is None:
+                continue
+            side = "without providers" if ours == NOOP else "with providers"
+            if scenario == BURST:
+                found.append(_ratio(f"runs/s, burst, {side}", mine, other, _rate))
+            else:
+                found.append(_ratio(f"p50 at {scenario}, {side}", mine, other, _p50))
+                found.append(_ratio(f"p99 at {scenario}, {side}", mine, other, _p99))
+            found.append(_ratio(f"CPU a run, {scenario}, {side}", mine, other, _cpu))
+    return found
+
+
+def check_bars(figures: Sequence[Figures]) -> list[Bar]:
+    """What the platform promises on two cores; only what was measured is checked."""
+    bars = []
+    burst, paced = _find(figures, WHATSAPP, BURST), _find(figures, WHATSAPP, "50/s")
+    if burst:
+        bars.append(_at_least("burst, runs/s", 250, burst.runs_per_second))
+        bars.append(_at_least("burst, runs/s (aim)", 400, burst.runs_per_second))
+        bars.append(_at_most("burst, CPU a run in ms (aim)", 5, burst.cpu_ms_per_run))
+    bars += [
+        _at_least("part of the raw ceiling without providers", 0.4, ratio.ratio)
+        for ratio in compare(figures)
+        if ratio.what == "runs/s, burst, without providers"
+    ]
+    if paced:
+        bars.append(_at_most("50/s, p50 to the second message in ms", 30, paced.to_end.p50))
+        bars.append(_at_most("50/s, p99 to the second message in ms", 100, paced.to_end.p99))
+        bars.append(_at_most("50/s, p99 of the POST in ms", 50, paced.post.p99))
+    return bars
+
+
+def busy_scenarios(figures: Sequence[Figures]) -> list[Figures]:
+    """Those that other programs on the machine have disturbed."""
+    return [each for each in figures if each.others_cpu_share > BUSY_SHARE]
+
+
+def _find(figures: Sequence[Figures], target: str, scenario: str) -> Figures | None:
+    hits = (each for each in figures if (each.target, each.scenario) == (target, scenario))
+    return next(hits, None)
+
+
+def _ratio(what: str, mine: Figures, other: Figures, of: Callable[[Figures], float]) -> Ratio:
+    return Ratio(
+        what=what, mirsal=of(mine), bare=of(other), ratio=round(of(mine) / (of(other) or 1e-9), 3)
+    )
+
+
+def _at_least(what: str, bound: float, measured: float) -> Bar:
+    return Bar(
+        what=what, promised=f"at least {bound:g}", measured=measured, passed=measured >= bound
+    )
+
+
+def _at_most(what: str, bound: float, measured: float) -> Bar:
+    return Bar(what=what, promised=f"under {bound:g}", measured=measured, passed=measured < bound)
+
+
+def _rate(figures: Figures) -> float:
+    return figures.runs_per_second
+
+
+def _cpu(figures: Figures) -> float:
+    return figures.cpu_ms_per_run
+
+
+def _p50(figures: Figures) -> float:
+    return figures.to_end.p50
+
+
+def _p99(figures: Figures) -> float:
+    return figures.to_end.p99
