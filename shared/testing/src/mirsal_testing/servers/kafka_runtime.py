@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 _LOCK_SECONDS = 900.0
 _TRAINING_SECONDS = 120.0
 
+# Who may say more than warnings: what started and ended, and each group's members.
+_TALKING_LOGGERS = (
+    "kafka.server.KafkaRaftServer",
+    "kafka.server.BrokerServer",
+    "kafka.server.BrokerLifecycleManager",
+    "org.apache.kafka.common.utils",
+    "org.apache.kafka.coordinator.group",
+)
+
 # A broker that lives for minutes on two cores: the quick compiler and the collector without
 # threads of its own leave the cores to the platform.
 _JVM = (
@@ -36,9 +45,8 @@ _JVM = (
     "-Djava.awt.headless=true",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
-    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config=warn",
-    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaConfig=warn",
-    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.clients=warn",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    *(f"-Dorg.slf4j.simpleLogger.log.{logger}=info" for logger in _TALKING_LOGGERS),
 )
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_READ_AT_MOST = 64 * 1024
+_READ_AT_MOST = 256 * 1024
+_TELLING = re.compile(r"ERROR|FATAL|PANIC|Exception|Error:|Caused by")
+_TELLING_LINES = 8
 
 
-def read_tail(log: Path, lines: int = 25) -> str:
-    """The last lines, or a sentence saying that there are none."""
+def read_tail(log: Path, lines: int = 20) -> str:
+    """The last lines, after those before them that tell of an error; or that there are none.
+
+    A server that cannot start often says why first and then how it shuts down, at length.
+    """
     try:
         with log.open("rb") as file:
             size = file.seek(0, 2)
@@ -21,4 +27,8 @@ def read_tail(log: Path, lines: int = 25) -> str:
         text = ""
     if not text:
         return f"(nothing in {log})"
-    return f"the end of {log}:\n" + "\n".join(text.splitlines()[-lines:])
+    every = text.splitlines()
+    last = every[-lines:]
+    telling = [line for line in every[:-lines] if _TELLING.search(line)][-_TELLING_LINES:]
+    middle = ["..."] if telling else []
+    return f"the end of {log}:\n" + "\n".join([*telling, *middle, *last])

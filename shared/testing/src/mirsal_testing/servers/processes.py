@@ -59,6 +59,15 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
+def listens(pid: int, port: int) -> bool:
+    """Whether this very process accepts connections at the TCP port."""
+    try:
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.NoSuchProcess:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
+
+
 def signal_tree(process: psutil.Process, number: signal.Signals) -> None:
     """Signals a process and everything that it started."""
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mirsal_testing.servers.log_tail import read_tail
 from mirsal_testing.servers.probes import http_answers
-from mirsal_testing.servers.processes import ChildProcess, Program
+from mirsal_testing.servers.processes import ChildProcess, Program, listens
 from mirsal_testing.servers.server import ServerError
 
 if TYPE_CHECKING:
@@ -41,9 +41,19 @@ class Part(Protocol):
 class ServiceProcess:
     """One process of a service or simulator, ready when its URL answers 200."""
 
-    def __init__(self, name: str, program: Program, folder: StateFolder, *, ready_url: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        program: Program,
+        folder: StateFolder,
+        *,
+        ready_url: str,
+        listens_on: int | None = None,
+    ) -> None:
+        """`listens_on`: the port in `ready_url`, where several processes share it."""
         self.name = name
-        self.ready_url = ready_url
+        self._ready_url = ready_url
+        self._listens_on = listens_on
         self.log = folder.log_of(name)
         self._program = program
         self._pid_file = folder.pid_file_of(name)
@@ -58,13 +68,19 @@ class ServiceProcess:
         """Returns when it is ready, however long that takes; raises if it ends before."""
         child = ChildProcess(self._program, log=self.log, pid_file=self._pid_file)
         self._child = child
-        while not await http_answers(self.ready_url):
+        while not await self._is_ready(child):
             if not child.is_running():
                 raise ServerError(
                     f"{self.name} ended with code {child.exit_code} before it was ready; "
                     + read_tail(self.log)
                 )
             await asyncio.sleep(_POLL)
+
+    async def _is_ready(self, child: ChildProcess) -> bool:
+        # Behind a shared port another process may be the one that answers.
+        if self._listens_on is not None and not listens(child.pid, self._listens_on):
+            return False
+        return await http_answers(self._ready_url)
 
     async def stop(self) -> None:
         if self._child is not None:

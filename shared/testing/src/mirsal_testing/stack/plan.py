@@ -161,14 +161,16 @@ class Plan:
             "MIRSAL_INSTANCE": instance,
             "MIRSAL_HEALTH_PORT": str(port),
         }
+        name = instance if count > 1 else service.name
+        program = Program([sys.executable, "-m", service.module], environment)
+        if service.ready == "gateway":
+            return ServiceProcess(
+                name,
+                program,
+                self._folder,
+                ready_url=f"{self._outward['MIRSAL_URL']}/api/automation/health",
+                listens_on=int(self._outward["MIRSAL_PORT"]),
+            )
         health = f"http://127.0.0.1:{port}"
         self._health[f"MIRSAL_{instance.upper().replace('-', '_')}_HEALTH_URL"] = health
-        ready = f"{health}/ready"
-        if service.ready == "gateway":
-            ready = f"{self._outward['MIRSAL_URL']}/api/automation/health"
-        return ServiceProcess(
-            instance if count > 1 else service.name,
-            Program([sys.executable, "-m", service.module], environment),
-            self._folder,
-            ready_url=ready,
-        )
+        return ServiceProcess(name, program, self._folder, ready_url=f"{health}/ready")

@@ -209,6 +209,7 @@ class Stack:
                 return False
         environment = self.environment
         urls = [f"{url}/ready" for key, url in environment.items() if key.endswith("_HEALTH_URL")]
+        urls += [f"{self.url}/api/automation/health"]
         return all(await asyncio.gather(*(http_answers(url) for url in urls)))
 
     def _unready(self) -> str:
