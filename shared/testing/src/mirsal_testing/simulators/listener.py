@@ -5,16 +5,12 @@ Nothing here knows a provider.
 
 from __future__ import annotations
 
-import os
-import socket
-import struct
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import web
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -25,19 +21,6 @@ DRAIN_SECONDS = 0.5
 
 def answer_json(payload: object, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(payload), status=status, content_type="application/json")
-
-
-def sever(transport: asyncio.BaseTransport | None, *, reset: bool) -> None:
-    """Ends a connection at once, unsent bytes lost: by a TCP reset or by a plain close."""
-    if transport is None:
-        return
-    if reset:
-        # uvloop's socket object cannot set options: a second handle of the same socket can.
-        handle = os.dup(transport.get_extra_info("socket").fileno())
-        with socket.socket(fileno=handle) as same:
-            same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # Not narrowed by isinstance: uvloop's transports are no subclass of asyncio's.
-    cast("asyncio.Transport", transport).abort()
 
 
 class HttpListener:

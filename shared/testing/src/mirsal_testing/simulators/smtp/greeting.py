@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from mirsal_testing.simulators.listener import sever
+from mirsal_testing.faults.sever import sever
 
 if TYPE_CHECKING:
     from collections.abc import Callable

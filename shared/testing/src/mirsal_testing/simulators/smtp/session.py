@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from mirsal_testing.simulators.listener import sever
+from mirsal_testing.faults.sever import sever
 from mirsal_testing.simulators.smtp.mailbox import Mailbox, ReceivedMail
 from mirsal_testing.simulators.smtp.rules import Action, SmtpRule, Stage, choose
 

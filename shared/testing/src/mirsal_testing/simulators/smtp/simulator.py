@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from aiosmtpd.smtp import SMTP
 
-from mirsal_testing.simulators.listener import HttpListener, sever
+from mirsal_testing.faults.sever import sever
+from mirsal_testing.simulators.listener import HttpListener
 from mirsal_testing.simulators.rulebook import RuleBook
 from mirsal_testing.simulators.smtp.greeting import LateGreeting
 from mirsal_testing.simulators.smtp.inbox import InboxRoutes

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from mirsal_testing.simulators.listener import HttpListener, answer_json, sever
+from mirsal_testing.faults.sever import sever
+from mirsal_testing.simulators.listener import HttpListener, answer_json
 from mirsal_testing.simulators.rulebook import RuleBook
 from mirsal_testing.simulators.whatsapp.checks import (
     CheckedMessage,
