@@ -41,8 +41,8 @@ def caller_environment(folder: StateFolder, overrides: Mapping[str, str]) -> dic
     return {**outer, **overrides, "MIRSAL_STATE_DIR": str(folder.root)}
 
 
-def spawn_supervisor(folder: StateFolder, environment: Mapping[str, str], *, stays: bool) -> None:
-    """Starts it in a session of its own; unless it `stays` it ends with this process."""
+def spawn_supervisor(folder: StateFolder, environment: Mapping[str, str], *, stays: bool) -> int:
+    """Starts it in a session of its own; unless it `stays` it ends with this process. Its pid."""
     folder.status.unlink(missing_ok=True)
     for hold in folder.run.glob("*.hold"):
         hold.unlink()
@@ -53,7 +53,7 @@ def spawn_supervisor(folder: StateFolder, environment: Mapping[str, str], *, sta
         wanted[OWNER_SETTING] = str(owner)
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     # Not `subprocess`, which warns of a child that outlives its parent, as this one may.
-    os.posix_spawn(
+    return os.posix_spawn(
         sys.executable,
         [sys.executable, "-m", "mirsal_testing.stack", "supervise"],
         wanted,
@@ -66,10 +66,11 @@ def spawn_supervisor(folder: StateFolder, environment: Mapping[str, str], *, sta
     )
 
 
-def reap_supervisor(pid: int) -> None:
-    """Takes the exit code of one that this process has started, so that no zombie stays."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+def reap(spawned: int | None) -> None:
+    """Takes the exit code of a supervisor that this process has started: no zombie stays."""
+    if spawned is not None:
+        with suppress(ChildProcessError):
+            os.waitpid(spawned, os.WNOHANG)
 
 
 async def follow_start(

@@ -19,7 +19,7 @@ from mirsal_testing.stack.launch import (
     StackError,
     caller_environment,
     follow_start,
-    reap_supervisor,
+    reap,
     spawn_supervisor,
 )
 from mirsal_testing.stack.orphans import end_orphans
@@ -68,6 +68,7 @@ class Stack:
         self.folder = StateFolder(state_dir or default_state_folder())
         self._overrides = dict(environment or {})
         self._stays = stays
+        self._spawned: int | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -108,7 +109,8 @@ class Stack:
         if not self.is_up():
             environment = caller_environment(self.folder, self._overrides)
             await fetch_binaries(environment)
-            spawn_supervisor(self.folder, environment, stays=self._stays)
+            reap(self._spawned)
+            self._spawned = spawn_supervisor(self.folder, environment, stays=self._stays)
         try:
             await follow_start(self.folder, on_change)
         except BaseException:
@@ -121,7 +123,7 @@ class Stack:
         supervisor = self.folder.supervisor()
         if supervisor is not None:
             await end_process(supervisor, grace=_DOWN_SECONDS)
-            reap_supervisor(supervisor.pid)
+        reap(self._spawned)
         orphans = await end_orphans(self.folder) if self.folder.run.is_dir() else []
         self.folder.remove_run()
         return supervisor is not None or bool(orphans)
