@@ -14,6 +14,8 @@ REGISTRY = CollectorRegistry()
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+EXECUTION_BOUNDS = _SECONDS
+"""The upper bounds, in seconds, of the executions' histogram."""
 _SHORT_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 4.0)
 _COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 

@@ -1,0 +1,115 @@
+"""The FastAPI application: routes, middleware, and errors as problem details."""
+
+from typing import NoReturn
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.auth.admission import Admission
+from gateway.docs_page import docs_router
+from gateway.executions import endpoints as executions
+from gateway.frame import Frame
+from gateway.health import endpoints as health
+from gateway.leads import endpoints as leads
+from gateway.problems import Fault, Problem, invalid, unavailable
+from gateway.runs import endpoints as runs
+from gateway.services import caller_of, services_of
+from gateway.store import DatabaseUnavailable
+from gateway.workflows import endpoints as workflows
+
+TITLE = "Mirsal"
+VERSION = "1.0.0"
+_EXPOSED = ["Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+
+log = structlog.get_logger(__name__)
+
+
+def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) -> FastAPI:
+    """The application; whoever serves it sets `app.state.services` first."""
+    middleware = [Middleware(Frame)]
+    if cors_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=cors_origins,
+                allow_methods=["GET", "POST", "PUT"],
+                allow_headers=["x-api-key", "content-type", "idempotency-key", "traceparent"],
+                expose_headers=_EXPOSED,
+            )
+        )
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        middleware=[*middleware, Middleware(Admission)],
+    )
+    # The routes under most load come first: they are tried in order.
+    for router in (runs.router, executions.router, workflows.router, leads.router, health.router):
+        app.include_router(router)
+    if with_metrics:
+        app.include_router(health.metrics_router)
+    app.include_router(docs_router)
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(DatabaseUnavailable, _answer_unavailable)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(Exception, _answer_unexpected)
+    return app
+
+
+async def _answer_problem(_request: Request, error: Exception) -> Response:
+    return error.to_response() if isinstance(error, Problem) else _fail(error)
+
+
+async def _answer_unavailable(_request: Request, error: Exception) -> Response:
+    log.warning("database_unavailable", error=str(error))
+    return unavailable("The database does not answer at the moment.").to_response()
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    """422 for parameters, but 403 first where the path names a workflow."""
+    if not isinstance(error, RequestValidationError):
+        _fail(error)
+    workflow_id = request.path_params.get("workflowId")
+    if workflow_id is not None and request.method == "GET":
+        try:
+            await services_of(request).workflows.require(caller_of(request), workflow_id)
+        except Problem as problem:
+            return problem.to_response()
+    faults = [Fault(each["msg"], parameter=str(each["loc"][-1])) for each in error.errors()]
+    return invalid(faults).to_response()
+
+
+async def _answer_http_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        _fail(error)
+    kinds = {404: "not-found", 405: "method-not-allowed"}
+    titles = {404: "Not found", 405: "Method not allowed"}
+    title = titles.get(error.status_code, "Refused")
+    return Problem(
+        error.status_code,
+        kinds.get(error.status_code, "refused"),
+        title,
+        "There is nothing at this path." if error.status_code == 404 else str(error.detail),
+        headers=error.headers,
+    ).to_response()
+
+
+async def _answer_unexpected(_request: Request, error: Exception) -> Response:
+    log.error("request_failed", error=type(error).__name__, exc_info=error)
+    return Problem(
+        500, "internal", "Internal error", "This is a fault of the server's."
+    ).to_response()
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise TypeError(f"no answer for {type(error).__name__}") from error

@@ -1,0 +1,108 @@
+"""The door of `/api/automation`, as ASGI middleware: load, key, rate limit, in this order."""
+
+from mirsal_runtime import metrics
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.auth.rate_limit import RateLimiter, Verdict, client_of
+from gateway.auth.schemas import Principal
+from gateway.auth.service import Doorkeeper
+from gateway.problems import Problem, invalid_key, unavailable
+from gateway.store import DatabaseUnavailable
+
+GUARDED = "/api/automation"
+OPEN = frozenset(
+    {"/api/automation/health", "/api/automation/metrics", "/api/automation/queue/status"}
+)
+MOST_AT_ONCE = 512
+"""Calls under way in one process; more are answered 503 at once."""
+WINDOW_SECONDS = 60
+PRINCIPAL = "principal"
+
+
+class Door:
+    """What the middleware asks; made when the process has its servers."""
+
+    def __init__(self, doorkeeper: Doorkeeper, limiter: RateLimiter, limit: int) -> None:
+        self._doorkeeper = doorkeeper
+        self._limiter = limiter
+        self._limit = limit
+
+    async def admit(self, scope: Scope) -> tuple[Principal, Verdict | None]:
+        """Who calls, and what the rate limit says. Raises a 401 or 503 `Problem`."""
+        key = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
+        try:
+            principal = await self._doorkeeper.identify(key.decode("latin-1"))
+        except DatabaseUnavailable as error:
+            raise unavailable("The API keys cannot be read at the moment.") from error
+        if principal is None:
+            raise invalid_key()
+        if principal.rate_limit_per_minute is not None:
+            limit, client = principal.rate_limit_per_minute, f"key:{principal.key_id}"
+        else:
+            address = scope["client"][0] if scope["client"] else ""
+            limit, client = self._limit, f"ip:{client_of(address)}"
+        return principal, await self._limiter.hit(client, limit) if limit else None
+
+
+class Admission:
+    """Lets in who may call, and puts the `Principal` into the request's state."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or not _is_guarded(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        if self._under_way >= MOST_AT_ONCE:
+            metrics.REQUESTS_SHED.inc()
+            problem = unavailable("Too many calls are under way.")
+            await problem.to_response()(scope, receive, send)
+            return
+        self._under_way += 1
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._under_way -= 1
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        door: Door = scope["app"].state.services.door
+        try:
+            principal, verdict = await door.admit(scope)
+        except Problem as problem:
+            await problem.to_response()(scope, receive, send)
+            return
+        if verdict is not None:
+            send = _with_headers(send, verdict)
+            if not verdict.allowed:
+                await _too_many(verdict).to_response()(scope, receive, send)
+                return
+        scope.setdefault("state", {})[PRINCIPAL] = principal
+        await self._app(scope, receive, send)
+
+
+def _is_guarded(path: str) -> bool:
+    return (path == GUARDED or path.startswith(GUARDED + "/")) and path not in OPEN
+
+
+def _with_headers(send: Send, verdict: Verdict) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).raw.extend(verdict.headers())
+        await send(message)
+
+    return send_with_headers
+
+
+def _too_many(verdict: Verdict) -> Problem:
+    return Problem(
+        429,
+        "too-many-requests",
+        "Too many automation requests",
+        f"{verdict.limit} calls a minute are allowed.",
+        headers={"Retry-After": str(verdict.reset_seconds)},
+        members={"retryAfter": WINDOW_SECONDS},
+    )

@@ -1,0 +1,41 @@
+"""Knows callers by their API keys, with a short memory so that few requests ask the database."""
+
+import time
+
+from mirsal_runtime.batching import Batcher
+from pydantic import SecretStr
+
+from gateway.auth.keys import digest_of, is_key
+from gateway.auth.schemas import Principal
+from gateway.auth.store import KeyStore
+
+REMEMBER_SECONDS = 5.0
+"""A revoked key works for at most this long on a gateway that has just seen it."""
+REMEMBERED_KEYS = 10_000
+
+
+class Doorkeeper:
+    """Says whose a key is. Only good keys are remembered, by their digests."""
+
+    def __init__(self, store: KeyStore, pepper: SecretStr) -> None:
+        self._pepper = pepper
+        self._remembered: dict[bytes, tuple[float, Principal]] = {}
+        self._lookups: Batcher[bytes, Principal | None] = Batcher(store.find)
+
+    async def identify(self, key: str) -> Principal | None:
+        """The caller, or None for a key that may not be used. Raises `DatabaseUnavailable`."""
+        if not is_key(key):
+            return None
+        digest = digest_of(key, self._pepper)
+        remembered = self._remembered.get(digest)
+        if remembered is not None and time.monotonic() < remembered[0]:
+            return remembered[1]
+        asked_at = time.monotonic()
+        principal = await self._lookups.submit(digest)
+        if principal is None:
+            self._remembered.pop(digest, None)
+            return None
+        if len(self._remembered) >= REMEMBERED_KEYS:
+            self._remembered.clear()
+        self._remembered[digest] = (asked_at + REMEMBER_SECONDS, principal)
+        return principal

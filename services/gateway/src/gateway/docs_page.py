@@ -1,0 +1,112 @@
+"""`/openapi.json`, and `/docs`: a page made from it that needs no other server and no script."""
+
+from functools import lru_cache
+from html import escape
+from string import Template
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+docs_router = APIRouter(include_in_schema=False)
+
+_CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+_PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h2 { margin-top: 2rem; } details { border: 1px solid #8884; border-radius: 6px; margin: .4rem 0; }
+summary { cursor: pointer; padding: .5rem .8rem; } details > div { padding: 0 .8rem .8rem; }
+code, pre { font: 13px/1.5 ui-monospace, monospace; } pre { overflow-x: auto; padding: .6rem;
+background: #8882; border-radius: 6px; } .method { display: inline-block; width: 3.5rem;
+font-weight: 700; } .muted { opacity: .7; }
+td { padding: .1rem .8rem .1rem 0; vertical-align: top; }
+:root { color-scheme: light dark; }
+</style></head><body>
+<h1>$title <span class="muted">$version</span></h1>
+<p>$description</p>
+<p>The whole document, for generating clients: <a href="/openapi.json">/openapi.json</a></p>
+$groups
+</body></html>
+""")
+
+
+@docs_router.get("/openapi.json")
+async def read_openapi(request: Request) -> Response:
+    """The OpenAPI document."""
+    return Response(_document_json(request.app), media_type="application/json")
+
+
+@docs_router.get("/docs")
+async def read_docs(request: Request) -> Response:
+    """The page."""
+    return Response(
+        _page(request.app),
+        media_type="text/html",
+        headers={"Content-Security-Policy": _CSP},
+    )
+
+
+@lru_cache(maxsize=4)
+def _document_json(app: FastAPI) -> bytes:
+    from gateway.openapi import describe
+
+    return orjson.dumps(describe(app))
+
+
+@lru_cache(maxsize=4)
+def _page(app: FastAPI) -> str:
+    document = orjson.loads(_document_json(app))
+    groups: dict[str, list[str]] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            groups.setdefault(operation["tags"][0], []).append(_entry(path, method, operation))
+    parts = [f"<h2>{escape(name)}</h2>{''.join(found)}" for name, found in groups.items()]
+    return _PAGE.substitute(
+        title=escape(document["info"]["title"]),
+        version=escape(document["info"]["version"]),
+        description=escape(document["info"]["description"]),
+        groups="".join(parts),
+    )
+
+
+def _entry(path: str, method: str, operation: dict[str, Any]) -> str:
+    parts = [f"<p>{escape(operation['description'])}</p>" if "description" in operation else ""]
+    parts.append(_parameters(operation.get("parameters", [])))
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        parts.append(f'<p class="muted">{escape(media)}</p>')
+        parts.extend(_code(example) for example in _examples(content))
+    for status, answer in operation["responses"].items():
+        parts.append(f"<p><b>{escape(status)}</b> {escape(answer.get('description', ''))}</p>")
+        if status.startswith("2"):
+            for content in answer.get("content", {}).values():
+                parts.extend(_code(example) for example in _examples(content))
+    head = (
+        f'<span class="method">{escape(method.upper())}</span> <code>{escape(path)}</code> '
+        f'<span class="muted">{escape(operation.get("summary", ""))}</span>'
+    )
+    return f"<details><summary>{head}</summary><div>{''.join(parts)}</div></details>"
+
+
+def _parameters(parameters: list[dict[str, Any]]) -> str:
+    rows = "".join(
+        f"<tr><td><code>{escape(each['name'])}</code></td><td>{escape(each['in'])}</td>"
+        f"<td>{escape(each.get('description', ''))}</td></tr>"
+        for each in parameters
+    )
+    return f"<table>{rows}</table>" if rows else ""
+
+
+def _examples(content: dict[str, Any]) -> list[Any]:
+    if "example" in content:
+        return [content["example"]]
+    return [each["value"] for each in content.get("examples", {}).values()]
+
+
+def _code(example: Any) -> str:
+    if isinstance(example, str):
+        return f"<pre>{escape(example)}</pre>"
+    return f"<pre>{escape(orjson.dumps(example, option=orjson.OPT_INDENT_2).decode())}</pre>"

@@ -1,0 +1,1 @@
+"""Executions: one node's work within a run. Direct calls of a connector, states and logs."""

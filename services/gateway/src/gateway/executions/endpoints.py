@@ -1,0 +1,140 @@
+"""The calls of single connectors, of executions, and of workflows' logs."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from mirsal_runtime import telemetry
+from pydantic import AwareDatetime
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.bodies import Json, parse, read_body
+from gateway.documents import gives, refusals, takes
+from gateway.executions.schemas import (
+    ExecutionStarted,
+    ExecutionStatus,
+    ExecutionView,
+    LogPage,
+    SendOne,
+)
+from gateway.executions.store import LogFilter
+from gateway.paging import PAGE_ITEMS, CursorText, Limit
+from gateway.replies import call_of, reply, traceparent_of
+from gateway.services import caller_of, services_of
+from gateway.shapes import Identifier
+
+router = APIRouter(prefix="/api/automation", tags=["Executions"])
+
+IDEMPOTENCY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Names this call: repeated with the same key and body it starts nothing new "
+    "and gets the same answer, for at least 48 hours. Another body is refused with 422.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_EXECUTION_ID = "01936f2e-8a00-84bd-bc3e-d4f4b8389c69"
+EXECUTION: Final = {
+    "executionId": _EXECUTION_ID,
+    "runId": "01936f2e-8a00-7c11-9d3b-5f0c2a417e90",
+    "workflowId": "welcome",
+    "nodeId": "mail",
+    "leadId": "ahmed",
+    "connectorType": "email",
+    "status": "succeeded",
+    "retryCount": 0,
+    "maxRetries": 3,
+    "startTime": "2026-11-22T13:26:00.100000Z",
+    "endTime": "2026-11-22T13:26:00.350000Z",
+    "durationMs": 250,
+    "output": {"messageId": "<01936f2e@mirsal>"},
+    "error": None,
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "createdAt": "2026-11-22T13:26:00Z",
+    "updatedAt": "2026-11-22T13:26:00.360000Z",
+}
+_STARTED = {
+    "executionId": _EXECUTION_ID,
+    "runId": "01936f2e-8a00-7c11-9d3b-5f0c2a417e90",
+    "status": "queued",
+    "statusUrl": f"/api/automation/execution/{_EXECUTION_ID}/status",
+}
+_MAIL = {"subject": "مرحباً {{lead.name}}", "body": "عزيزي {{lead.name}}, شكراً لاهتمامك"}
+_TEXT = {"text": "أهلاً {{lead.name}}"}
+
+
+def _describe_send(config: dict[str, Any]) -> dict[str, Any]:
+    example = {"leadId": "ahmed", "config": config, "workflowId": "welcome", "nodeId": "direct"}
+    return {
+        "status_code": 202,
+        "description": "A run of this one node. The workflow and the lead must exist.",
+        "openapi_extra": {**takes(SendOne, example), "parameters": [IDEMPOTENCY]},
+        "responses": {
+            202: gives(ExecutionStarted, _STARTED, headers={"Location": "The status URL."}),
+            **refusals(403, 404, 408, 413, 422),
+        },
+    }
+
+
+@router.post("/email/send", summary="Send one e-mail", **_describe_send(_MAIL))
+async def send_email(request: Request) -> Response:
+    return await _send(request, "email")
+
+
+@router.post("/whatsapp/send", summary="Send one WhatsApp message", **_describe_send(_TEXT))
+async def send_whatsapp(request: Request) -> Response:
+    return await _send(request, "whatsapp")
+
+
+async def _send(request: Request, connector: str) -> Response:
+    body = parse(await read_body(request))
+    says = body.canonical if isinstance(body, Json) else b""
+    with telemetry.span("send one", parent=traceparent_of(request), kind="server") as span:
+        call = call_of(request, f"send-{connector}", says, span.traceparent)
+        started = await services_of(request).direct.send(call, connector, body)
+    return reply(started, 202, headers={"Location": started.status_url})
+
+
+@router.get(
+    "/execution/{executionId}/status",
+    summary="Read an execution",
+    description="An id that was just issued reads `queued`.",
+    responses={200: gives(ExecutionView, EXECUTION), **refusals(404)},
+)
+async def read_execution(
+    request: Request, execution_id: Annotated[str, Path(alias="executionId")]
+) -> Response:
+    return reply(await services_of(request).executions.read(caller_of(request), execution_id))
+
+
+@router.get(
+    "/workflow/{workflowId}/logs",
+    summary="Read a workflow's log",
+    description="Its executions, oldest first.",
+    responses={
+        200: gives(LogPage, {"items": [EXECUTION], "nextCursor": None}),
+        **refusals(403, 422),
+    },
+)
+async def read_log(
+    request: Request,
+    workflow_id: Annotated[str, Path(alias="workflowId")],
+    lead_id: Annotated[Identifier | None, Query(alias="leadId")] = None,
+    run_id: Annotated[UUID | None, Query(alias="runId")] = None,
+    status: Annotated[ExecutionStatus | None, Query()] = None,
+    connector_type: Annotated[
+        str | None, Query(alias="connectorType", pattern=r"^[a-z0-9_]{1,64}$")
+    ] = None,
+    created_after: Annotated[
+        AwareDatetime | None, Query(alias="createdAfter", description="From this time on.")
+    ] = None,
+    created_before: Annotated[
+        AwareDatetime | None, Query(alias="createdBefore", description="Before this time.")
+    ] = None,
+    limit: Limit = PAGE_ITEMS,
+    cursor: CursorText = None,
+) -> Response:
+    wanted = LogFilter(lead_id, run_id, status, connector_type, created_after, created_before)
+    executions = services_of(request).executions
+    return reply(await executions.list_log(caller_of(request), workflow_id, cursor, wanted, limit))

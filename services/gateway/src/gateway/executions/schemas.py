@@ -1,0 +1,73 @@
+"""The bodies of the execution calls."""
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from mirsal_contracts.message import JsonObject
+from mirsal_contracts.workflows import NodeId
+from pydantic import Field
+
+from gateway.shapes import Answer, Identifier, Question
+
+ExecutionStatus: TypeAlias = Literal[
+    "queued",
+    "running",
+    "retrying",
+    "waiting",
+    "succeeded",
+    "failed",
+    "skipped",
+    "cancelled",
+    "unconfirmed",
+]
+
+
+class SendOne(Question):
+    """Have one connector do one thing for one lead; `nodeId` is a label."""
+
+    lead_id: Identifier
+    config: JsonObject = Field(description="As in a node of this type; strings are templates.")
+    workflow_id: Identifier
+    node_id: NodeId
+
+
+class ExecutionStarted(Answer):
+    """Accepted: Kafka has it."""
+
+    execution_id: str
+    run_id: str
+    status: str = "queued"
+    status_url: str
+
+
+class ExecutionView(Answer):
+    """One node's work within a run.
+
+    Between the 202 and its first row a direct execution reads `queued`, and null where nothing
+    is known yet. `retryCount` counts tries that failed.
+    """
+
+    execution_id: str
+    run_id: str | None = None
+    workflow_id: str | None = None
+    node_id: str | None = None
+    lead_id: str | None = None
+    connector_type: str | None = None
+    status: str = "queued"
+    retry_count: int = 0
+    max_retries: int | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    duration_ms: int | None = None
+    output: JsonObject | None = None
+    error: JsonObject | None = None
+    trace_id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class LogPage(Answer):
+    """A page of a workflow's executions, oldest first."""
+
+    items: list[ExecutionView]
+    next_cursor: str | None

@@ -1,0 +1,144 @@
+"""Direct calls of a connector, and reading executions."""
+
+import asyncio
+from uuid import UUID
+
+from mirsal_contracts.leads import Lead
+from mirsal_contracts.workflows import Graph, Node
+
+from gateway.auth.schemas import Principal
+from gateway.bodies import Json, fit
+from gateway.executions.schemas import ExecutionStarted, ExecutionView, LogPage, SendOne
+from gateway.executions.store import ExecutionStore, LogFilter
+from gateway.issued_ids import is_fresh
+from gateway.paging import START, Cursor, cut_page, read_cursor
+from gateway.problems import Fault, Problem, access_denied, invalid, not_found
+from gateway.runs.launch import Call, Deadlines, Launcher, Order
+from gateway.runs.service import FactFinder
+from gateway.runs.store import StartQuestion, StartStore
+from gateway.store import DatabaseUnavailable
+from gateway.workflows.service import Workflows
+from gateway.workflows.validation import check_config
+
+EXECUTION_PATH = "/api/automation/execution/{}/status"
+DIRECT_VERSION = 0
+_FIRST_ID = UUID(int=0)
+
+
+class DirectCalls:
+    """Starts runs of one node. Raises `Problem` and `DatabaseUnavailable`."""
+
+    def __init__(self, finder: FactFinder, launcher: Launcher) -> None:
+        self._finder = finder
+        self._launcher = launcher
+
+    async def send(self, call: Call, connector: str, body: Json | Problem) -> ExecutionStarted:
+        """Have `connector` do what the body's config says."""
+        deadlines = Deadlines.from_now()
+        wanted = fit(SendOne, body)
+        try:
+            async with asyncio.timeout_at(deadlines.read):
+                order = await self._resolve(call, connector, wanted, body)
+                stem = await self._launcher.stem_for(call)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
+        workspace = call.caller.workspace
+        run_id = self._launcher.issuer.name("run", workspace, stem)
+        execution_id = self._launcher.issuer.name("execution", workspace, stem)
+        order = order._replace(stem=stem, execution_id=execution_id)
+        ids = {"executionId": execution_id, "runId": run_id}
+        await self._launcher.launch(
+            call, [order], [call.traceparent], until=deadlines.answer, ids={**ids}
+        )
+        return ExecutionStarted(
+            execution_id=execution_id,
+            run_id=run_id,
+            status_url=EXECUTION_PATH.format(execution_id),
+        )
+
+    async def _resolve(
+        self, call: Call, connector: str, wanted: SendOne | Problem, body: Json | Problem
+    ) -> Order:
+        """What the body names, checked in the order 403, 422, 404; without a stem yet."""
+        workspace = call.caller.workspace
+        if isinstance(wanted, Problem):
+            named = _workflow_named_in(body)
+            if named is not None:
+                await self._require(StartQuestion(workspace, named, ()))
+            raise wanted
+        question = StartQuestion(workspace, wanted.workflow_id, (wanted.lead_id,))
+        (lead,) = await self._require(question)
+        node = Node(id=wanted.node_id, type=connector, config=wanted.config)
+        faults = list(check_config(node, at="/config", known=(), before=None))
+        if faults:
+            raise invalid(faults)
+        if lead is None:
+            raise not_found("There is no such lead.", [Fault("there is no such lead", "/leadId")])
+        return Order(b"", wanted.workflow_id, DIRECT_VERSION, Graph(nodes=(node,)), lead, {})
+
+    async def _require(self, question: StartQuestion) -> list[Lead | None]:
+        facts = await self._finder.find(question)
+        if facts.version is None:
+            raise access_denied()
+        return facts.leads
+
+
+class Executions:
+    """Reads executions. Raises `Problem` and `DatabaseUnavailable`."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        store: ExecutionStore,
+        starts: StartStore,
+        workflows: Workflows,
+    ) -> None:
+        self._issuer = launcher.issuer
+        self._store = store
+        self._starts = starts
+        self._workflows = workflows
+
+    async def read(self, caller: Principal, execution_id: str) -> ExecutionView:
+        """The execution; `queued` if it was issued so lately that its row is on its way."""
+        view = await self._store.read(caller.workspace, execution_id)
+        if view is not None:
+            return view
+        stem = self._issuer.stem_of("execution", caller.workspace, execution_id)
+        if stem is not None and (
+            is_fresh(stem) or await self._starts.was_handed_out(caller.workspace, stem)
+        ):
+            run_id = self._issuer.name("run", caller.workspace, stem)
+            return ExecutionView(execution_id=execution_id, run_id=run_id)
+        raise not_found("There is no such execution.")
+
+    async def list_log(
+        self,
+        caller: Principal,
+        workflow_id: str,
+        cursor_text: str | None,
+        wanted: LogFilter,
+        limit: int,
+    ) -> LogPage:
+        """A page of a workflow's executions."""
+        await self._workflows.require(caller, workflow_id)
+        after = read_cursor(cursor_text)
+        place = (after.at, _FIRST_ID if after == START else _uuid_of(after))
+        found = await self._store.list_log(caller.workspace, workflow_id, place, wanted, limit + 1)
+        items, cursor = cut_page(found, limit, lambda each: each.place)
+        return LogPage(items=[each.view for each in items], next_cursor=cursor)
+
+
+def _workflow_named_in(body: Json | Problem) -> str | None:
+    """The workflow that a body names which is otherwise wrong."""
+    if isinstance(body, Problem) or not isinstance(body.value, dict):
+        return None
+    named = body.value.get("workflowId")
+    return named if isinstance(named, str) else None
+
+
+def _uuid_of(cursor: Cursor) -> UUID:
+    try:
+        return UUID(cursor.id)
+    except ValueError as error:
+        text = "is not a cursor of this list: pass nextCursor on as it is"
+        raise invalid([Fault(text, parameter="cursor")]) from error

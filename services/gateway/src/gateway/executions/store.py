@@ -1,0 +1,83 @@
+"""The orchestrator's view of executions."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from mirsal_runtime.queries import load_queries
+
+from gateway.executions.schemas import ExecutionView
+from gateway.paging import Cursor
+from gateway.store import Database
+
+_SQL = load_queries("gateway.executions")
+
+
+class LogFilter(NamedTuple):
+    """Which executions are asked for; None takes all. `created_before` itself is left out."""
+
+    lead_id: str | None = None
+    run_id: UUID | None = None
+    status: str | None = None
+    connector_type: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class LogEntry(NamedTuple):
+    """An execution with its place in the list."""
+
+    place: Cursor
+    view: ExecutionView
+
+
+class ExecutionStore:
+    """Executions as the orchestrator publishes them; every method keeps to one workspace."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, workspace: str, execution_id: str) -> ExecutionView | None:
+        """One execution."""
+        row = await self._database.fetch_row(_SQL["read"], execution_id, workspace)
+        return None if row is None else view_of(dict(row))
+
+    async def list_log(
+        self,
+        workspace: str,
+        workflow_id: str,
+        after: tuple[datetime, UUID],
+        wanted: LogFilter,
+        limit: int,
+    ) -> list[LogEntry]:
+        """A workflow's executions after a place, oldest first."""
+        rows = await self._database.fetch(
+            _SQL["list"], workspace, workflow_id, *after, *wanted, limit
+        )
+        return [
+            LogEntry(Cursor(row["created_at"], str(row["id"])), view_of(dict(row))) for row in rows
+        ]
+
+
+def view_of(row: Mapping[str, Any]) -> ExecutionView:
+    """The execution of a row of `published_executions`."""
+    return ExecutionView(
+        execution_id=row["execution_id"],
+        run_id=str(row["run_id"]),
+        workflow_id=row["workflow_id"],
+        node_id=row["node_id"],
+        lead_id=row["lead_id"],
+        connector_type=row["connector_type"],
+        status=row["status"],
+        retry_count=row["retry_count"],
+        max_retries=row["max_retries"],
+        start_time=row["start_time"],
+        end_time=row["end_time"],
+        duration_ms=row["duration_ms"],
+        output=row["output_data"],
+        error=row["error_details"],
+        trace_id=row["trace_id"] or None,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

@@ -1,0 +1,34 @@
+"""An answer that many may ask for and that is fetched once in a while."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+AnswerT = TypeVar("AnswerT")
+
+
+class Recent(Generic[AnswerT]):
+    """`read`'s answer, at most `seconds` old; while it is being read all wait for the same one.
+
+    What `read` raises is raised to those who wait, and not remembered.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[AnswerT]], *, seconds: float) -> None:
+        self._read = read
+        self._seconds = seconds
+        self._reading: asyncio.Task[AnswerT] | None = None
+        self._known_until = 0.0
+
+    async def get(self) -> AnswerT:
+        """The answer."""
+        task = self._reading
+        if task is None or (task.done() and time.monotonic() >= self._known_until):
+            task = self._reading = asyncio.create_task(self._fetch())
+        return await asyncio.shield(task)
+
+    async def _fetch(self) -> AnswerT:
+        self._known_until = 0.0
+        answer = await self._read()
+        self._known_until = time.monotonic() + self._seconds
+        return answer

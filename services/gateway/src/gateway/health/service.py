@@ -1,0 +1,111 @@
+"""Asks the gateway's servers how they are, seldom enough that anybody may ask the gateway."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import structlog
+from mirsal_contracts.topics import (
+    COMMANDS,
+    EXECUTIONS_REQUESTED_V1,
+    NODE_STATUSES_V1,
+    RUN_TIMERS_V1,
+)
+from mirsal_runtime.depths import Depth, DepthsUnknown, read_depths
+from mirsal_runtime.health import Check, gather_reasons
+
+from gateway.health.metrics_text import write_metrics
+from gateway.health.recent import Recent
+from gateway.health.schemas import (
+    ConnectorStatus,
+    Dependency,
+    QueueStatus,
+    Readiness,
+    TopicStatus,
+)
+from gateway.health.store import Total, TotalStore
+from gateway.problems import unavailable
+from gateway.settings import GatewaySettings
+
+READY_SECONDS = 1.0
+QUEUE_SECONDS = 3.0
+CHECK_SECONDS = 2.0
+"""Above the second that /ready on the health port gives: a check there keeps its own reason."""
+
+_ORCHESTRATOR = "orchestrator"
+GROUPS: Mapping[str, str] = {
+    EXECUTIONS_REQUESTED_V1.name: _ORCHESTRATOR,
+    NODE_STATUSES_V1.name: _ORCHESTRATOR,
+    RUN_TIMERS_V1.name: _ORCHESTRATOR,
+    **{topic.name: f"{connector}-worker" for connector, topic in COMMANDS.items()},
+}
+_WAITING = {EXECUTIONS_REQUESTED_V1.name, *(topic.name for topic in COMMANDS.values())}
+
+log = structlog.get_logger(__name__)
+
+
+class Health:
+    """The answers of the calls that need no key; each is remembered for a few seconds."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        totals: TotalStore,
+        *,
+        required: Mapping[str, Check],
+        optional: Mapping[str, Check],
+    ) -> None:
+        self.required = required
+        self._optional = optional
+        self._settings = settings
+        self._readiness: Recent[Readiness] = Recent(self._ask_all, seconds=READY_SECONDS)
+        self._queue: Recent[QueueStatus] = Recent(self._measure, seconds=QUEUE_SECONDS)
+        self._totals: Recent[list[Total]] = Recent(totals.read, seconds=QUEUE_SECONDS)
+
+    async def readiness(self) -> Readiness:
+        """Whether calls can be served."""
+        return await self._readiness.get()
+
+    async def queue_status(self) -> QueueStatus:
+        """How full the topics are. Raises a 503 `Problem`."""
+        try:
+            return await self._queue.get()
+        except DepthsUnknown as error:
+            raise unavailable("Kafka does not say how full its topics are.") from error
+
+    async def metrics_text(self) -> bytes:
+        """The product's metrics. Raises `DatabaseUnavailable`."""
+        try:
+            queue_size: int | None = (await self._queue.get()).queue_size
+        except DepthsUnknown:
+            queue_size = None
+        return write_metrics(await self._totals.get(), queue_size)
+
+    async def _ask_all(self) -> Readiness:
+        checks = {**self.required, **self._optional}
+        reasons = await gather_reasons(checks, seconds=CHECK_SECONDS)
+        if reasons:
+            log.warning("dependency_down", reasons=reasons)
+        dependencies = {
+            name: Dependency(
+                status="down" if name in reasons else "up",
+                required=name in self.required,
+                reason=reasons.get(name),
+            )
+            for name in checks
+        }
+        ready = not reasons.keys() & self.required.keys()
+        return Readiness(status="ready" if ready else "not ready", dependencies=dependencies)
+
+    async def _measure(self) -> QueueStatus:
+        depths = await read_depths(self._settings, GROUPS)
+        by_topic = {each.topic: each for each in depths}
+        return QueueStatus(
+            queue_size=sum(each.lag for each in depths if each.topic in _WAITING),
+            topics=[TopicStatus(**each._asdict()) for each in depths],
+            connectors=[_connector(name, by_topic[topic.name]) for name, topic in COMMANDS.items()],
+            observed_at=datetime.now(UTC),
+        )
+
+
+def _connector(name: str, depth: Depth) -> ConnectorStatus:
+    return ConnectorStatus(connector=name, depth=depth.depth, lag=depth.lag)

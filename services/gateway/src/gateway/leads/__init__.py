@@ -1,0 +1,1 @@
+"""Leads: the people that workflows run for."""

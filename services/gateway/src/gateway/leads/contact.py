@@ -1,0 +1,47 @@
+"""Phone numbers and e-mail addresses, checked and put into one form. Pure."""
+
+import re
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+_PHONE = re.compile(r"[+\uff0b]?[\d\s().\-/\u200e\u200f\u202a-\u202e\u2066-\u2069]*")
+_LEAST_DIGITS = 3
+_MOST_CHARACTERS = 40
+_REGION = re.compile(r"[-_]([A-Za-z]{2})(?:[-_]|$)")
+
+
+def normalise_phone(text: str, region: str | None) -> str:
+    """The number in E.164 where it can be told, else as it was given, without spaces around it.
+
+    `region` (ISO 3166) is where a number without a country code belongs. Raises `ValueError` for
+    what is no phone number at all.
+    """
+    text = text.strip()
+    try:
+        parsed = phonenumbers.parse(text, region)
+        if phonenumbers.is_possible_number(parsed):
+            return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    except phonenumbers.NumberParseException:
+        pass
+    digits = sum(character.isdecimal() for character in text)
+    if len(text) > _MOST_CHARACTERS or digits < _LEAST_DIGITS or not _PHONE.fullmatch(text):
+        raise ValueError("is not a phone number: write it with its country code, as +966501234567")
+    return text
+
+
+def normalise_email(text: str) -> str:
+    """The address with its domain in lower case. Raises `ValueError`; asks no server."""
+    try:
+        checked = validate_email(
+            text.strip(), check_deliverability=False, globally_deliverable=False
+        )
+    except EmailNotValidError as error:
+        raise ValueError(f"is not an e-mail address: {error}") from error
+    return checked.normalized
+
+
+def region_of(locale: str | None) -> str | None:
+    """The country that a locale names: `ar-EG` is in EG; None where it names none."""
+    found = _REGION.search(locale or "")
+    return found.group(1).upper() if found else None

@@ -1,0 +1,132 @@
+"""The lead calls."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.bodies import read_model, stream_body
+from gateway.documents import gives, refusals, takes
+from gateway.leads.bulk import CsvReader, NdjsonReader, Reader
+from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView
+from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
+from gateway.problems import Problem
+from gateway.replies import reply
+from gateway.services import caller_of, services_of
+from gateway.shapes import Identifier
+
+router = APIRouter(prefix="/api/automation", tags=["Leads"])
+
+IMPORT_BYTES = 64 * 1024 * 1024
+_READERS: dict[str, type[Reader]] = {
+    "application/x-ndjson": NdjsonReader,
+    "application/jsonl": NdjsonReader,
+    "text/csv": CsvReader,
+}
+
+_DRAFT = {
+    "name": "أحمد محمد",
+    "email": "ahmed@example.com",
+    "phone": "+201001234567",
+    "locale": "ar-EG",
+    "timeZone": "Africa/Cairo",
+    "tags": ["new"],
+    "fields": {"city": "القاهرة"},
+    "consent": {"email": True, "whatsapp": True},
+}
+_VIEW = {
+    **_DRAFT,
+    "leadId": "ahmed",
+    "id": "ahmed",
+    "createdAt": "2026-11-22T13:26:00Z",
+    "updatedAt": "2026-11-22T13:26:00Z",
+}
+_NDJSON = '{"leadId": "ahmed", "name": "أحمد محمد", "email": "ahmed@example.com"}\n'
+_CSV = "leadId,name,email,phone,city\nahmed,أحمد محمد,ahmed@example.com,+201001234567,القاهرة\n"
+
+
+@router.put(
+    "/lead/{leadId}",
+    summary="Save a lead",
+    description="The lead is what the body says: what is left out is empty afterwards. A phone "
+    "number is kept in E.164 where its country can be told.",
+    openapi_extra=takes(LeadDraft, _DRAFT),
+    responses={
+        200: gives(LeadView, _VIEW),
+        201: gives(LeadView, _VIEW),
+        **refusals(408, 413, 422),
+    },
+)
+async def save_lead(
+    request: Request, lead_id: Annotated[Identifier, Path(alias="leadId")]
+) -> Response:
+    draft = await read_model(request, LeadDraft)
+    view, is_new = await services_of(request).leads.save(caller_of(request), lead_id, draft)
+    return reply(view, 201 if is_new else 200)
+
+
+@router.get(
+    "/lead/{leadId}",
+    summary="Read a lead",
+    responses={200: gives(LeadView, _VIEW), **refusals(404)},
+)
+async def read_lead(request: Request, lead_id: Annotated[str, Path(alias="leadId")]) -> Response:
+    return reply(await services_of(request).leads.read(caller_of(request), lead_id))
+
+
+@router.get(
+    "/leads",
+    summary="List leads",
+    description="Oldest first.",
+    responses={
+        200: gives(LeadPage, {"items": [_VIEW], "nextCursor": None}),
+        **refusals(422),
+    },
+)
+async def list_leads(
+    request: Request, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
+) -> Response:
+    leads = services_of(request).leads
+    return reply(await leads.list_leads(caller_of(request), read_cursor(cursor), limit))
+
+
+@router.post(
+    "/leads",
+    summary="Import leads",
+    description="NDJSON (a lead a line, with its leadId) or CSV (a header line; columns that are "
+    "no member of a lead become fields), up to 64 MiB. Each line stands for itself: right ones "
+    "are saved, wrong ones are counted and the first 100 faults are named by line and pointer. "
+    "The same import again changes nothing more.",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-ndjson": {"schema": {"type": "string"}, "example": _NDJSON},
+                "text/csv": {"schema": {"type": "string"}, "example": _CSV},
+            },
+        }
+    },
+    responses={
+        200: gives(
+            ImportReport,
+            {
+                "received": 200,
+                "created": 198,
+                "updated": 1,
+                "failed": 1,
+                "errors": [{"line": 7, "pointer": "/email", "message": "is not an e-mail address"}],
+            },
+        ),
+        **refusals(408, 413, 415, 422),
+    },
+)
+async def import_leads(request: Request) -> Response:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    reader = _READERS.get(media_type)
+    if reader is None:
+        known = " or ".join(("application/x-ndjson", "text/csv"))
+        raise Problem(415, "media-type", "Unsupported media type", f"Send {known}.")
+    chunks = stream_body(request, limit=IMPORT_BYTES)
+    report = await services_of(request).leads.import_leads(caller_of(request), chunks, reader())
+    return reply(report)

@@ -1,0 +1,114 @@
+"""Saving and reading leads."""
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable
+
+from gateway.auth.schemas import Principal
+from gateway.leads.bulk import Line, Reader
+from gateway.leads.contact import normalise_phone, region_of
+from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView, LineFault
+from gateway.leads.store import LeadStore, NewLead
+from gateway.paging import Cursor, cut_page
+from gateway.problems import Fault, Problem, invalid, not_found
+
+CHUNK_LEADS = 500
+FAULTS_SHOWN = 100
+BREATH_LEADS = 20
+"""After so many lines other calls get their turn: a phone number takes some 0.1 ms to read."""
+
+
+class Leads:
+    """What callers may do with the leads of their workspace. Raises `Problem`."""
+
+    def __init__(self, store: LeadStore, default_region: str | None) -> None:
+        self._store = store
+        self._default_region = default_region
+
+    async def save(
+        self, caller: Principal, lead_id: str, draft: LeadDraft
+    ) -> tuple[LeadView, bool]:
+        """The lead after the save, and whether it is new."""
+        return await self._store.save(caller.workspace, self._finish(lead_id, draft))
+
+    async def read(self, caller: Principal, lead_id: str) -> LeadView:
+        """One lead."""
+        view = await self._store.read(caller.workspace, lead_id)
+        if view is None:
+            raise not_found("There is no such lead.")
+        return view
+
+    async def list_leads(self, caller: Principal, after: Cursor, limit: int) -> LeadPage:
+        """A page of the workspace's leads."""
+        found = await self._store.list_leads(caller.workspace, after, limit + 1)
+        items, cursor = cut_page(found, limit, lambda each: Cursor(each.created_at, each.lead_id))
+        return LeadPage(items=list(items), next_cursor=cursor)
+
+    async def import_leads(
+        self, caller: Principal, chunks: AsyncIterable[bytes], reader: Reader
+    ) -> ImportReport:
+        """Save every line that is right, and report the others.
+
+        What was saved stays saved, also where the body breaks off: the same import again is
+        harmless.
+        """
+        tally = _Tally()
+        async for chunk in chunks:
+            await self._take(caller, reader.feed(chunk), tally)
+        await self._take(caller, reader.close(), tally)
+        await self._flush(caller, tally)
+        return tally.to_report()
+
+    async def _take(self, caller: Principal, lines: Iterable[Line], tally: "_Tally") -> None:
+        for line in lines:
+            tally.received += 1
+            if tally.received % BREATH_LEADS == 0:
+                await asyncio.sleep(0)
+            faults = line.faults
+            if line.lead is not None:
+                try:
+                    tally.waiting.append(self._finish(line.lead.lead_id, line.lead))
+                    if len(tally.waiting) >= CHUNK_LEADS:
+                        await self._flush(caller, tally)
+                except Problem as problem:
+                    faults = [
+                        LineFault(line=line.number, pointer=each.pointer, message=each.message)
+                        for each in problem.faults
+                    ]
+            if faults:
+                tally.failed += 1
+                tally.faults.extend(faults[: FAULTS_SHOWN - len(tally.faults)])
+
+    async def _flush(self, caller: Principal, tally: "_Tally") -> None:
+        if tally.waiting:
+            created = await self._store.save_many(caller.workspace, tally.waiting)
+            tally.created += created
+            tally.updated += len(tally.waiting) - created
+            tally.waiting.clear()
+
+    def _finish(self, lead_id: str, draft: LeadDraft) -> NewLead:
+        """The lead with its phone number in its final form. Raises a 422 `Problem`."""
+        if draft.phone is None:
+            return NewLead(lead_id, draft)
+        try:
+            phone = normalise_phone(draft.phone, region_of(draft.locale) or self._default_region)
+        except ValueError as error:
+            raise invalid([Fault(str(error), "/phone")]) from error
+        return NewLead(lead_id, draft.model_copy(update={"phone": phone}))
+
+
+class _Tally:
+    """An import so far."""
+
+    def __init__(self) -> None:
+        self.received = self.created = self.updated = self.failed = 0
+        self.waiting: list[NewLead] = []
+        self.faults: list[LineFault] = []
+
+    def to_report(self) -> ImportReport:
+        return ImportReport(
+            received=self.received,
+            created=self.created,
+            updated=self.updated,
+            failed=self.failed,
+            errors=self.faults,
+        )

@@ -1,0 +1,77 @@
+"""`python -m gateway.openapi [--check]`: the OpenAPI document, kept as `docs/openapi.json`.
+
+Nothing in it depends on settings or servers.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from gateway.application import build_app
+from gateway.documents import NAMED_MODELS
+
+SNAPSHOT = Path("docs/openapi.json")
+REFERENCE = "#/components/schemas/{model}"
+DESCRIPTION = """Starts workflows for leads and says what became of them.
+
+Every call but the four of *Health* needs the header `x-api-key`. Refusals are problem details
+(RFC 9457). Lists are oldest first; `nextCursor` leads to the next page and is null on the last."""
+_OPEN_TAG = "Health"
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The document of OpenAPI 3.1."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=DESCRIPTION,
+        routes=app.routes,
+        separate_input_output_schemas=False,
+    )
+    models = sorted(NAMED_MODELS, key=lambda model: model.__name__)
+    _, named = models_json_schema(
+        [(model, "validation") for model in models], ref_template=REFERENCE
+    )
+    components = document.setdefault("components", {})
+    schemas = {**components.get("schemas", {}), **named.get("$defs", {})}
+    # FastAPI's own shapes of a 422: ours is ProblemDetails.
+    components["schemas"] = {
+        name: schema
+        for name, schema in sorted(schemas.items())
+        if name not in {"HTTPValidationError", "ValidationError"}
+    }
+    components["securitySchemes"] = {
+        "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
+    }
+    for operation in _operations(document):
+        if _OPEN_TAG not in operation["tags"]:
+            operation["security"] = [{"ApiKey": []}]
+    return document
+
+
+def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in document["paths"].values() for operation in path.values()]
+
+
+def _to_text(document: dict[str, Any]) -> str:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _main(arguments: list[str]) -> int:
+    text = _to_text(describe(build_app()))
+    if arguments == ["--check"]:
+        if SNAPSHOT.is_file() and SNAPSHOT.read_text("utf-8") == text:
+            return 0
+        sys.stderr.write(f"{SNAPSHOT} differs: run python -m gateway.openapi\n")
+        return 1
+    SNAPSHOT.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

@@ -1,0 +1,52 @@
+"""JSON pointers (RFC 6901), and pydantic's errors as faults that carry them. Pure."""
+
+from collections.abc import Iterable
+
+from pydantic import JsonValue, ValidationError
+
+from gateway.problems import Fault
+
+FAULTS = 50
+"""No answer lists more."""
+
+_TEXTS = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+}
+_NEW_MEMBER = {"missing", "extra_forbidden"}
+
+
+def join(pointer: str, *steps: str | int) -> str:
+    """`pointer` with more steps, escaped."""
+    escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return "/".join((pointer, *escaped))
+
+
+def faults_of(error: ValidationError, value: JsonValue, *, at: str = "") -> list[Fault]:
+    """The faults of a validation of `value`, which itself stands at the pointer `at`.
+
+    What pydantic says of several members of one union at the same place is one fault.
+    """
+    found: dict[str, Fault] = {}
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        pointer = at + _pointer_to(value, each["loc"], each["type"])
+        text = _TEXTS.get(each["type"], each["msg"].removeprefix("Value error, "))
+        found.setdefault(pointer, Fault(text, pointer))
+        if len(found) == FAULTS:
+            break
+    return list(found.values())
+
+
+def _pointer_to(value: JsonValue, location: Iterable[int | str], kind: str) -> str:
+    """Steps of `location` that the value does not have name a member of a union: left out."""
+    steps = list(location)
+    pointer = ""
+    for index, step in enumerate(steps):
+        if isinstance(value, dict) and step in value:
+            value = value[str(step)]
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        elif not (kind in _NEW_MEMBER and index == len(steps) - 1):
+            continue
+        pointer = join(pointer, step)
+    return pointer

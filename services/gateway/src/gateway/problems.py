@@ -1,0 +1,117 @@
+"""Refusals as problem details (RFC 9457), and nothing that decides when to refuse."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import orjson
+from pydantic import JsonValue
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong, and where.
+
+    `pointer` is a JSON pointer (RFC 6901) into the body; `parameter` names a header, a query or
+    a path parameter instead.
+    """
+
+    message: str
+    pointer: str = ""
+    parameter: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """As it stands in `errors`."""
+        if self.parameter:
+            return {"parameter": self.parameter, "message": self.message}
+        return {"pointer": self.pointer, "message": self.message}
+
+
+class Problem(Exception):
+    """Ends a request with `status`. `error` is the text that frontends match on."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        error: str,
+        detail: str,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.error = error
+        self.detail = detail
+        self.faults = faults
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+
+    def to_response(self) -> Response:
+        """The answer."""
+        body: dict[str, object] = {
+            "error": self.error,
+            "type": f"urn:mirsal:problem:{self.kind}",
+            "title": self.error,
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+        if self.faults:
+            body["errors"] = [fault.to_json() for fault in self.faults]
+        return Response(
+            orjson.dumps(body), self.status, headers=self.headers, media_type=MEDIA_TYPE
+        )
+
+
+def invalid_key() -> Problem:
+    """401: no key, or one that is not (or no longer) known."""
+    return Problem(
+        401,
+        "invalid-api-key",
+        "Invalid API key",
+        "Send a valid key in the header x-api-key.",
+        headers={"WWW-Authenticate": 'ApiKey realm="mirsal"'},
+    )
+
+
+def access_denied() -> Problem:
+    """403: a workflow of another workspace, or none at all: the answer does not tell which."""
+    return Problem(
+        403, "access-denied", "Access denied", "There is no such workflow that this key may use."
+    )
+
+
+def not_found(detail: str, faults: Sequence[Fault] = ()) -> Problem:
+    """404."""
+    return Problem(404, "not-found", "Not found", detail, faults=faults)
+
+
+def invalid(faults: Sequence[Fault]) -> Problem:
+    """422: the request was understood and says something impossible."""
+    detail = faults[0].message if len(faults) == 1 else f"{len(faults)} things are wrong."
+    return Problem(422, "invalid-request", "Invalid request", detail, faults=faults)
+
+
+def too_large(detail: str, *, close: bool = False) -> Problem:
+    """413; `close` ends the connection, for a body that nobody will read."""
+    headers = {"Connection": "close"} if close else {}
+    return Problem(413, "too-large", "Too large", detail, headers=headers)
+
+
+def unavailable(
+    detail: str, *, retry_after: int = 1, members: Mapping[str, JsonValue] | None = None
+) -> Problem:
+    """503: try again after `retry_after` seconds."""
+    return Problem(
+        503,
+        "unavailable",
+        "Temporarily unavailable",
+        detail,
+        headers={"Retry-After": str(retry_after)},
+        members=members,
+    )

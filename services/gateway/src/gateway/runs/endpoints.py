@@ -1,0 +1,82 @@
+"""The run calls."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from mirsal_runtime import telemetry
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.bodies import Json, parse, read_body
+from gateway.documents import gives, refusals, takes
+from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
+from gateway.replies import call_of, reply, traceparent_of
+from gateway.runs.schemas import RunsStarted, RunStarted, RunView, StartRun
+from gateway.services import caller_of, services_of
+
+router = APIRouter(prefix="/api/automation", tags=["Runs"])
+
+_RUN_ID = "01936f2e-8a00-7c11-9d3b-5f0c2a417e90"
+_STARTED = {
+    "runId": _RUN_ID,
+    "status": "queued",
+    "statusUrl": f"/api/automation/run/{_RUN_ID}",
+}
+_RUN = {
+    "runId": _RUN_ID,
+    "workflowId": "welcome",
+    "version": 3,
+    "leadId": "ahmed",
+    "status": "succeeded",
+    "executions": [EXECUTION],
+    "error": None,
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "createdAt": "2026-11-22T13:26:00Z",
+    "updatedAt": "2026-11-22T13:26:01Z",
+    "endedAt": "2026-11-22T13:26:01Z",
+}
+
+
+@router.post(
+    "/workflow/{workflowId}/run",
+    status_code=202,
+    summary="Start a workflow",
+    description="For one lead, or for up to 1,000. One unknown id refuses the whole call. A 503 "
+    "leaves open whether the call counts: repeat it with the same Idempotency-Key.",
+    openapi_extra={
+        **takes(
+            StartRun,
+            {"leadId": "ahmed", "input": {"campaign": "spring"}},
+            more={"many": {"leadIds": ["ahmed", "sara"]}},
+        ),
+        "parameters": [IDEMPOTENCY],
+    },
+    responses={
+        202: {
+            **gives(RunStarted, _STARTED, headers={"Location": "The run's path, for one lead."}),
+            "model": RunStarted | RunsStarted,
+        },
+        **refusals(403, 404, 408, 413, 422),
+    },
+)
+async def start_run(
+    request: Request, workflow_id: Annotated[str, Path(alias="workflowId")]
+) -> Response:
+    body = parse(await read_body(request))
+    says = workflow_id.encode() + b"\0" + (body.canonical if isinstance(body, Json) else b"")
+    with telemetry.span("start run", parent=traceparent_of(request), kind="server") as span:
+        call = call_of(request, "start-run", says, span.traceparent)
+        started = await services_of(request).starts.start(call, workflow_id, body)
+    if isinstance(started, RunStarted):
+        return reply(started, 202, headers={"Location": started.status_url})
+    return reply(started, 202)
+
+
+@router.get(
+    "/run/{runId}",
+    summary="Read a run",
+    description="With its executions, oldest first. An id that was just issued reads `queued`.",
+    responses={200: gives(RunView, _RUN), **refusals(404)},
+)
+async def read_run(request: Request, run_id: Annotated[str, Path(alias="runId")]) -> Response:
+    return reply(await services_of(request).runs.read(caller_of(request), run_id))

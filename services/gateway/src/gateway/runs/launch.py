@@ -1,0 +1,168 @@
+"""The way from a call that is right to a 202: its id, its messages, Kafka's acknowledgement."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+from mirsal_contracts.leads import Lead
+from mirsal_contracts.message import Envelope, JsonObject
+from mirsal_contracts.requests import RunRequested
+from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
+from mirsal_contracts.workflows import Graph
+from mirsal_runtime.batching import Batcher
+from mirsal_runtime.broker import MAX_MESSAGE_BYTES, BrokerUnavailable, Outgoing, size_of
+from pydantic import JsonValue
+
+from gateway.auth.schemas import Principal
+from gateway.issued_ids import STEM_BYTES, IdIssuer, new_stem
+from gateway.problems import Fault, invalid, too_large, unavailable
+from gateway.publishing import Intake
+from gateway.runs.store import Claim, StartStore
+
+SOURCE = "gateway"
+CALL_BYTES = 32 * 1024 * 1024
+"""What one bulk start may publish in all."""
+READ_SECONDS = 2.5
+"""What a start may spend on PostgreSQL."""
+ANSWER_SECONDS = 4.7
+"""A start is answered within this time, whatever is away."""
+KEY_CHARACTERS = 255
+
+
+class Call(NamedTuple):
+    """A start as it came: `key` is its Idempotency-Key; `says` what it asks for, canonically."""
+
+    caller: Principal
+    route: str
+    key: str | None
+    says: bytes
+    traceparent: str
+
+
+class Order(NamedTuple):
+    """One run to start."""
+
+    stem: bytes
+    workflow_id: str
+    version: int
+    graph: Graph
+    lead: Lead
+    input: JsonObject
+    execution_id: str | None = None
+
+
+class Deadlines(NamedTuple):
+    """When reading must be done, and when the answer must go out, by the event loop's clock."""
+
+    read: float
+    answer: float
+
+    @classmethod
+    def from_now(cls) -> "Deadlines":
+        """Those of a call whose body has just arrived."""
+        now = asyncio.get_running_loop().time()
+        return cls(now + READ_SECONDS, now + ANSWER_SECONDS)
+
+
+class Launcher:
+    """Gives a call its id, once, and gets its runs into Kafka."""
+
+    def __init__(self, issuer: IdIssuer, store: StartStore, intake: Intake) -> None:
+        self.issuer = issuer
+        self._intake = intake
+        self._claims: Batcher[Claim, Claim] = Batcher(store.claim)
+
+    async def stem_for(self, call: Call) -> bytes:
+        """The stem of the call's ids: that of the first call with the same Idempotency-Key.
+
+        Raises a 422 `Problem` if that call said something else, and `DatabaseUnavailable`.
+        """
+        stem = new_stem()
+        if call.key is None:
+            return stem
+        workspace = call.caller.workspace
+        claim = Claim(
+            workspace,
+            call.route,
+            _check_key(call.key),
+            sha256(call.says).digest(),
+            UUID(self.issuer.name("run", workspace, stem)),
+        )
+        first = await self._claims.submit(claim)
+        if first.body_hash != claim.body_hash:
+            text = "another call was made with this key already: use a new key for a new call"
+            raise invalid([Fault(text, parameter="Idempotency-Key")])
+        return first.id.bytes[:STEM_BYTES]
+
+    async def launch(
+        self,
+        call: Call,
+        orders: Sequence[Order],
+        traceparents: Sequence[str],
+        *,
+        until: float,
+        ids: Mapping[str, JsonValue],
+    ) -> None:
+        """Publish the orders' runs. Raises a 413 `Problem`, or 503 with `ids` in it."""
+        now = datetime.now(UTC)
+        messages = []
+        total = 0
+        for order, traceparent in zip(orders, traceparents, strict=True):
+            message = self._to_message(call.caller.workspace, order, now, traceparent)
+            size = size_of(message)
+            total += size
+            if size > MAX_MESSAGE_BYTES:
+                raise too_large(
+                    f"Definition, lead and input together may have {MAX_MESSAGE_BYTES:,} bytes."
+                )
+            if total > CALL_BYTES:
+                raise too_large("These runs are too much for one call: start fewer at a time.")
+            messages.append(message)
+        try:
+            await self._intake.publish(messages, until=until)
+        except BrokerUnavailable as error:
+            raise unavailable(
+                "Kafka did not acknowledge, so whether this counts is open. Call again with the "
+                "same Idempotency-Key.",
+                members=ids,
+            ) from error
+
+    def _to_message(
+        self, workspace: str, order: Order, now: datetime, traceparent: str
+    ) -> Outgoing:
+        run_id = self.issuer.name("run", workspace, order.stem)
+        request = RunRequested(
+            workspace=workspace,
+            run_id=run_id,
+            workflow_id=order.workflow_id,
+            version=order.version,
+            graph=order.graph,
+            lead=order.lead,
+            input=order.input,
+            execution_id=order.execution_id,
+            requested_at=now,
+        )
+        envelope = Envelope(
+            id=run_id,
+            type=RunRequested.TYPE,
+            source=SOURCE,
+            subject=run_id,
+            workspace=workspace,
+            time=now.isoformat(),
+            traceparent=traceparent,
+            execution_id=order.execution_id or "",
+            workflow_id=order.workflow_id,
+        )
+        return Outgoing(
+            EXECUTIONS_REQUESTED_V1.name, run_id, request.to_json(), envelope.to_headers()
+        )
+
+
+def _check_key(key: str) -> str:
+    if not 1 <= len(key) <= KEY_CHARACTERS or not (key.isascii() and key.isprintable()):
+        text = f"must be 1 to {KEY_CHARACTERS} printable ASCII characters"
+        raise invalid([Fault(text, parameter="Idempotency-Key")])
+    return key

@@ -1,0 +1,68 @@
+"""The bodies of the run calls."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from mirsal_contracts.message import JsonObject
+from pydantic import ConfigDict, Field, model_validator
+
+from gateway.executions.schemas import ExecutionView
+from gateway.shapes import Answer, Identifier, Question
+
+MOST_LEADS = 1_000
+INPUT_BYTES = 512 * 1024
+
+
+class StartRun(Question):
+    """Start the workflow's newest version, for one lead or for up to 1,000."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["leadId"]}, {"required": ["leadIds"]}]}
+    )
+
+    lead_id: Identifier = ""
+    lead_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=MOST_LEADS)] = ()
+    input: JsonObject = Field(
+        default_factory=dict, description="Templates read it as {{run.input.*}}; 512 KiB at most."
+    )
+
+    @model_validator(mode="after")
+    def _names_leads_once(self) -> Self:
+        if ("lead_id" in self.model_fields_set) == ("lead_ids" in self.model_fields_set):
+            raise ValueError("give leadId, or leadIds, and not both")
+        return self
+
+
+class RunStarted(Answer):
+    """Accepted: Kafka has it."""
+
+    run_id: str
+    status: str = "queued"
+    status_url: str
+
+
+class RunsStarted(Answer):
+    """Accepted, one run for each of `leadIds`, in their order."""
+
+    run_ids: list[str]
+    status: str = "queued"
+
+
+class RunView(Answer):
+    """A run with its executions, oldest first.
+
+    Between the 202 and its first row a run reads `queued`, and null where nothing is known yet.
+    `version` is 0 for a direct call of one connector.
+    """
+
+    run_id: str
+    workflow_id: str | None = None
+    version: int | None = None
+    lead_id: str | None = None
+    status: str = "queued"
+    executions: list[ExecutionView] = Field(default_factory=list)
+    error: JsonObject | None = None
+    trace_id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    ended_at: datetime | None = None

@@ -1,0 +1,159 @@
+"""What starting a run reads and remembers, and the orchestrator's view of runs."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+from mirsal_contracts.leads import Lead
+from mirsal_runtime.queries import load_queries
+
+from gateway.executions.schemas import ExecutionView
+from gateway.executions.store import view_of
+from gateway.issued_ids import FRESH_SECONDS, same_moment
+from gateway.runs.schemas import RunView
+from gateway.store import Database
+
+_SQL = load_queries("gateway.runs")
+_LOG = "log_"
+KEPT = timedelta(hours=48)
+"""An idempotency key is remembered for at least this long after its last use."""
+FORGET_ROWS = 5_000
+
+
+class StartQuestion(NamedTuple):
+    """Which workflow is to start, for whom."""
+
+    workspace: str
+    workflow_id: str
+    lead_ids: tuple[str, ...]
+
+
+class StartFacts(NamedTuple):
+    """What is known: no version for no workflow; None for each lead that does not exist."""
+
+    version: int | None
+    leads: list[Lead | None]
+
+
+class Claim(NamedTuple):
+    """An idempotency key with what the call says, and the id that it gets if it is the first."""
+
+    workspace: str
+    route: str
+    key: str
+    body_hash: bytes
+    id: UUID
+
+
+class StartStore:
+    """The tables that starting needs; its methods take many calls' questions at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_starts(self, questions: Sequence[StartQuestion]) -> list[StartFacts]:
+        """The facts for each question. One without leads learns of the workflow alone."""
+        asked = [
+            (number, question, lead_id)
+            for number, question in enumerate(questions)
+            for lead_id in question.lead_ids or ("",)
+        ]
+        rows = await self._database.fetch(
+            _SQL["find_starts"],
+            [number for number, _, _ in asked],
+            [question.workspace for _, question, _ in asked],
+            [question.workflow_id for _, question, _ in asked],
+            [lead_id for _, _, lead_id in asked],
+        )
+        versions = {row["n"]: row["version"] for row in rows}
+        leads = {(row["n"], row["lead_id"]): row for row in rows}
+        return [
+            StartFacts(
+                versions[number],
+                [_lead_of(leads.get((number, lead_id))) for lead_id in question.lead_ids],
+            )
+            for number, question in enumerate(questions)
+        ]
+
+    async def claim(self, claims: Sequence[Claim]) -> list[Claim]:
+        """For each claim the one that came first with its key: maybe itself."""
+        first: dict[tuple[str, ...], Claim] = {}
+        for claim in claims:
+            first.setdefault(claim[:3], claim)
+        rows = await self._database.fetch(
+            _SQL["claim_keys"], *(list(column) for column in zip(*first.values(), strict=True))
+        )
+        found = {
+            (row["workspace"], row["route"], row["key"]): Claim(
+                row["workspace"], row["route"], row["key"], row["body_hash"], UUID(str(row["id"]))
+            )
+            for row in rows
+        }
+        return [found[claim[:3]] for claim in claims]
+
+    async def was_handed_out(self, workspace: str, stem: bytes) -> bool:
+        """Whether a repeated call was given an id of this stem's moment lately."""
+        lowest, highest = same_moment(stem)
+        row = await self._database.fetch_row(
+            _SQL["was_handed_out"], workspace, lowest, highest, timedelta(seconds=FRESH_SECONDS)
+        )
+        return row is not None
+
+    async def forget_keys(self) -> bool:
+        """Remove idempotency keys that nobody used for `KEPT`; whether there may be more."""
+        rows = await self._database.fetch(_SQL["forget_keys"], KEPT, FORGET_ROWS)
+        return len(rows) == FORGET_ROWS
+
+
+class RunStore:
+    """Runs as the orchestrator publishes them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, workspace: str, run_id: str) -> RunView | None:
+        """A run with its executions; None for an id that is no UUID, too."""
+        try:
+            parsed = UUID(run_id)
+        except ValueError:
+            return None
+        rows = await self._database.fetch(_SQL["read_run"], parsed, workspace)
+        if not rows:
+            return None
+        run = {name: value for name, value in rows[0].items() if not name.startswith(_LOG)}
+        executions = [_execution(row) for row in rows if row["log_execution_id"] is not None]
+        return RunView(
+            **{
+                **run,
+                "run_id": str(run["run_id"]),
+                "trace_id": run["trace_id"] or None,
+                "executions": executions,
+            }
+        )
+
+
+def _execution(row: asyncpg.Record) -> ExecutionView:
+    log = {name.removeprefix(_LOG): value for name, value in row.items() if name.startswith(_LOG)}
+    shared = {name: row[name] for name in ("run_id", "workflow_id", "lead_id")}
+    return view_of({**shared, **log})
+
+
+def _lead_of(row: asyncpg.Record | None) -> Lead | None:
+    """The lead as messages carry it."""
+    if row is None:
+        return None
+    return Lead.model_validate(
+        {
+            "id": row["lead_id"],
+            "name": row["name"],
+            "email": row["email"],
+            "phone": row["phone"],
+            "locale": row["locale"],
+            "time_zone": row["time_zone"],
+            "tags": row["tags"],
+            "fields": row["fields"],
+            "consent": row["consent"],
+        }
+    )

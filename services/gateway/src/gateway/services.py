@@ -1,0 +1,138 @@
+"""All that a gateway process is made of, opened and closed in the right order."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import NamedTuple
+
+import structlog
+from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
+from mirsal_runtime.broker import Publisher
+from mirsal_runtime.health import Check
+from mirsal_runtime.topics import TopicsPresent, open_board
+from starlette.requests import Request
+
+from gateway.auth.admission import PRINCIPAL, Door
+from gateway.auth.rate_limit import RateLimiter
+from gateway.auth.schemas import Principal
+from gateway.auth.service import Doorkeeper
+from gateway.auth.store import KeyStore
+from gateway.executions.service import DirectCalls, Executions
+from gateway.executions.store import ExecutionStore
+from gateway.health.service import Health
+from gateway.health.store import TotalStore
+from gateway.issued_ids import IdIssuer
+from gateway.leads.service import Leads
+from gateway.leads.store import LeadStore
+from gateway.publishing import Intake
+from gateway.runs.launch import Launcher
+from gateway.runs.service import FactFinder, Runs, Starts
+from gateway.runs.store import RunStore, StartStore
+from gateway.settings import GatewaySettings
+from gateway.store import DatabaseUnavailable, open_database
+from gateway.workflows.graphs import GraphShelf
+from gateway.workflows.service import Workflows
+from gateway.workflows.store import WorkflowStore
+
+SWEEP_SECONDS = 600.0
+
+log = structlog.get_logger(__name__)
+
+
+class Services(NamedTuple):
+    """What endpoints call, one for each noun."""
+
+    door: Door
+    workflows: Workflows
+    leads: Leads
+    starts: Starts
+    runs: Runs
+    direct: DirectCalls
+    executions: Executions
+    health: Health
+
+
+def services_of(request: Request) -> Services:
+    """The process's services."""
+    services: Services = request.app.state.services
+    return services
+
+
+def caller_of(request: Request) -> Principal:
+    """Who calls, as the door found out."""
+    principal: Principal = request.scope["state"][PRINCIPAL]
+    return principal
+
+
+@asynccontextmanager
+async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
+    """Everything, ready to serve; servers that are away show at the first call."""
+    async with AsyncExitStack() as stack:
+        size = settings.database_connections
+        own = await stack.enter_async_context(open_database(settings, purpose="own", size=size))
+        # A lock on the orchestrator's tables must not use up the connections that starts need.
+        views = await stack.enter_async_context(
+            open_database(settings, purpose="views", size=max(2, size // 2))
+        )
+        intake = Intake(Publisher(settings), _broker_check(settings))
+        stack.push_async_callback(intake.stop)
+        limiter = RateLimiter(settings.redis_url)
+        stack.push_async_callback(limiter.stop)
+
+        starts = StartStore(own)
+        launcher = Launcher(IdIssuer(settings.id_secret), starts, intake)
+        finder = FactFinder(starts)
+        workflow_store = WorkflowStore(own)
+        workflows = Workflows(workflow_store)
+        doorkeeper = Doorkeeper(KeyStore(own), settings.api_key_pepper)
+        sweeper = asyncio.create_task(_sweep(starts))
+        stack.callback(sweeper.cancel)
+        yield Services(
+            door=Door(doorkeeper, limiter, settings.rate_limit_per_minute),
+            workflows=workflows,
+            leads=Leads(LeadStore(own), settings.default_region),
+            starts=Starts(finder, GraphShelf(workflow_store), launcher),
+            runs=Runs(launcher, RunStore(views), starts),
+            direct=DirectCalls(finder, launcher),
+            executions=Executions(launcher, ExecutionStore(views), starts, workflows),
+            health=Health(
+                settings,
+                TotalStore(views),
+                required={"postgres": own.check, "kafka": _topics_check(settings)},
+                optional={"redis": limiter.check},
+            ),
+        )
+
+
+def _broker_check(settings: GatewaySettings) -> Check:
+    """Whether Kafka answers at this moment; what it raises is the reason."""
+
+    async def check() -> str | None:
+        async with open_board(settings):
+            return None
+
+    return check
+
+
+def _topics_check(settings: GatewaySettings) -> Check:
+    """Whether Kafka has the topic of requests, in words that anybody may read."""
+    present = TopicsPresent(settings, [EXECUTIONS_REQUESTED_V1])
+
+    async def check() -> str | None:
+        try:
+            return await present()
+        except Exception as error:  # noqa: BLE001 - whatever the client raises: it cannot be reached
+            log.warning("kafka_check_failed", error=repr(error))
+            return "Kafka does not answer"
+
+    return check
+
+
+async def _sweep(starts: StartStore) -> None:
+    """Forget old idempotency keys now and then, each gateway at a time of its own."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+        with suppress(DatabaseUnavailable):
+            while await starts.forget_keys():  # noqa: ASYNC110 - each round removes some
+                await asyncio.sleep(1)

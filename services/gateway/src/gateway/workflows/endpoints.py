@@ -1,0 +1,168 @@
+"""The workflow calls."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.bodies import read_model
+from gateway.documents import gives, refusals, takes
+from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
+from gateway.replies import reply
+from gateway.services import caller_of, services_of
+from gateway.shapes import Identifier
+from gateway.workflows.schemas import (
+    MOST_VERSIONS,
+    VersionPage,
+    WorkflowDraft,
+    WorkflowPage,
+    WorkflowVersion,
+    WorkflowView,
+)
+
+router = APIRouter(prefix="/api/automation", tags=["Workflows"])
+
+WORKFLOW_PATH = "/api/automation/workflow/"
+WorkflowId = Annotated[str, Path(alias="workflowId", description="The workflow's id.")]
+
+DRAFT = {
+    "name": "Welcome",
+    "description": "Greets a new lead",
+    "nodes": [
+        {
+            "id": "mail",
+            "type": "email",
+            "config": {"subject": "مرحباً {{lead.name}}", "body": "عزيزي {{lead.name}}"},
+        },
+        {"id": "chat", "type": "whatsapp", "config": {"text": "أهلاً {{lead.name}}"}},
+    ],
+    "connections": [{"from": "mail", "to": "chat"}],
+    "triggers": [],
+}
+_VERSION = {
+    **DRAFT,
+    "workflowId": "welcome",
+    "version": 3,
+    "createdBy": "local",
+    "createdAt": "2026-11-22T13:26:00Z",
+}
+_VIEW = {
+    **_VERSION,
+    "id": "6f1f6f0e-5a4c-4d0c-9a43-0d5f3f6f1c11",
+    "isActive": True,
+    "updatedAt": "2026-11-22T13:26:00Z",
+}
+_SUMMARY = {
+    name: _VIEW[name]
+    for name in (
+        "workflowId", "version", "name", "description", "isActive", "createdAt", "updatedAt"
+    )
+}  # fmt: skip
+
+
+@router.put(
+    "/workflow/{workflowId}",
+    summary="Save a workflow",
+    description="Each save that changes something is a new immutable version; one that says what "
+    "the newest version says makes none. Every mistake is named by its JSON pointer.",
+    openapi_extra=takes(WorkflowDraft, DRAFT),
+    responses={
+        200: gives(WorkflowView, _VIEW),
+        201: gives(WorkflowView, {**_VIEW, "version": 1}),
+        **refusals(408, 413, 422),
+    },
+)
+async def save_workflow(
+    request: Request, workflow_id: Annotated[Identifier, Path(alias="workflowId")]
+) -> Response:
+    draft = await read_model(request, WorkflowDraft)
+    view, is_new = await services_of(request).workflows.save(caller_of(request), workflow_id, draft)
+    return reply(view, 201 if is_new else 200)
+
+
+@router.post(
+    "/workflow",
+    status_code=201,
+    summary="Create a workflow",
+    description="As saving one, under an id that the server makes.",
+    openapi_extra=takes(WorkflowDraft, DRAFT),
+    responses={
+        201: gives(
+            WorkflowView, {**_VIEW, "version": 1}, headers={"Location": "The workflow's path."}
+        ),
+        **refusals(408, 413, 422),
+    },
+)
+async def create_workflow(request: Request) -> Response:
+    draft = await read_model(request, WorkflowDraft)
+    view = await services_of(request).workflows.create(caller_of(request), draft)
+    return reply(view, 201, headers={"Location": WORKFLOW_PATH + view.workflow_id})
+
+
+@router.get(
+    "/workflow/{workflowId}",
+    summary="Read a workflow",
+    responses={200: gives(WorkflowView, _VIEW), **refusals(403)},
+)
+async def read_workflow(request: Request, workflow_id: WorkflowId) -> Response:
+    return reply(await services_of(request).workflows.read(caller_of(request), workflow_id))
+
+
+@router.get(
+    "/workflows",
+    summary="List workflows",
+    description="Oldest first, without their nodes.",
+    responses={
+        200: gives(WorkflowPage, {"items": [_SUMMARY], "nextCursor": None}),
+        **refusals(422),
+    },
+)
+async def list_workflows(
+    request: Request, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
+) -> Response:
+    workflows = services_of(request).workflows
+    return reply(await workflows.list_workflows(caller_of(request), read_cursor(cursor), limit))
+
+
+@router.get(
+    "/workflow/{workflowId}/versions",
+    summary="List a workflow's versions",
+    responses={
+        200: gives(
+            VersionPage,
+            {
+                "items": [
+                    {
+                        name: _VERSION[name]
+                        for name in ("workflowId", "version", "name", "createdBy", "createdAt")
+                    }
+                ],
+                "nextCursor": None,
+            },
+        ),
+        **refusals(403, 422),
+    },
+)
+async def list_versions(
+    request: Request,
+    workflow_id: WorkflowId,
+    limit: Limit = PAGE_ITEMS,
+    cursor: CursorText = None,
+) -> Response:
+    workflows = services_of(request).workflows
+    return reply(await workflows.list_versions(caller_of(request), workflow_id, cursor, limit))
+
+
+@router.get(
+    "/workflow/{workflowId}/versions/{version}",
+    summary="Read one version",
+    responses={200: gives(WorkflowVersion, _VERSION), **refusals(403, 404, 422)},
+)
+async def read_version(
+    request: Request,
+    workflow_id: WorkflowId,
+    version: Annotated[int, Path(ge=1, le=MOST_VERSIONS)],
+) -> Response:
+    workflows = services_of(request).workflows
+    return reply(await workflows.read_version(caller_of(request), workflow_id, version))

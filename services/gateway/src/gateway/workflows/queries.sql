@@ -1,0 +1,64 @@
+-- name: save
+-- Write a definition and its version. No row comes back where nothing differs from the newest
+-- version. The conflict's row lock puts concurrent saves of one workflow in an order.
+WITH saved AS (
+    INSERT INTO workflow_definitions AS old
+           (workspace, workflow_id, name, description, nodes, connections, triggers, created_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (workspace, workflow_id) DO UPDATE
+       SET version = old.version + 1,
+           name = excluded.name,
+           description = excluded.description,
+           nodes = excluded.nodes,
+           connections = excluded.connections,
+           triggers = excluded.triggers,
+           updated_at = now()
+     WHERE (old.name, old.description, old.nodes, old.connections, old.triggers)
+        IS DISTINCT FROM (excluded.name, excluded.description, excluded.nodes,
+                          excluded.connections, excluded.triggers)
+    RETURNING *
+), kept AS (
+    INSERT INTO workflow_versions
+           (workspace, workflow_id, version, name, description, nodes, connections, triggers,
+            created_by)
+    SELECT workspace, workflow_id, version, name, description, nodes, connections, triggers, $8
+      FROM saved
+)
+SELECT id, workflow_id, version, name, description, nodes, connections, triggers, is_active,
+       created_by, created_at, updated_at
+  FROM saved;
+
+-- name: read
+SELECT id, workflow_id, version, name, description, nodes, connections, triggers, is_active,
+       created_by, created_at, updated_at
+  FROM workflow_definitions
+ WHERE workspace = $1 AND workflow_id = $2;
+
+-- name: exists
+SELECT FROM workflow_definitions WHERE workspace = $1 AND workflow_id = $2;
+
+-- name: list
+SELECT workflow_id, version, name, description, is_active, created_at, updated_at
+  FROM workflow_definitions
+ WHERE workspace = $1 AND (created_at, workflow_id) > ($2::timestamptz, $3)
+ ORDER BY created_at, workflow_id
+ LIMIT $4;
+
+-- name: read_version
+SELECT workflow_id, version, name, description, nodes, connections, triggers, created_by,
+       created_at
+  FROM workflow_versions
+ WHERE workspace = $1 AND workflow_id = $2 AND version = $3;
+
+-- name: list_versions
+SELECT workflow_id, version, name, created_by, created_at
+  FROM workflow_versions
+ WHERE workspace = $1 AND workflow_id = $2 AND version > $3
+ ORDER BY version
+ LIMIT $4;
+
+-- name: read_graphs
+SELECT workspace, workflow_id, version, nodes, connections
+  FROM workflow_versions
+  JOIN unnest($1::text[], $2::text[], $3::integer[]) AS asked (workspace, workflow_id, version)
+ USING (workspace, workflow_id, version);

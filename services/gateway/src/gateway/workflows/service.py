@@ -1,0 +1,98 @@
+"""Saving and reading workflow definitions."""
+
+from uuid import uuid4
+
+from gateway.auth.schemas import Principal
+from gateway.paging import Cursor, cut_page, read_cursor
+from gateway.problems import Fault, access_denied, invalid, not_found
+from gateway.workflows.schemas import (
+    MOST_VERSIONS,
+    VersionPage,
+    WorkflowDraft,
+    WorkflowPage,
+    WorkflowVersion,
+    WorkflowView,
+)
+from gateway.workflows.store import VersionKey, WorkflowStore
+from gateway.workflows.validation import find_faults
+
+
+class Workflows:
+    """What callers may do with the workflows of their workspace. Raises `Problem`."""
+
+    def __init__(self, store: WorkflowStore) -> None:
+        self._store = store
+
+    async def save(
+        self, caller: Principal, workflow_id: str, draft: WorkflowDraft
+    ) -> tuple[WorkflowView, bool]:
+        """The workflow after the save, and whether it is new.
+
+        A definition that says what the newest version says makes no version: the same save twice
+        is one save.
+        """
+        faults = find_faults(draft)
+        if faults:
+            raise invalid(faults)
+        saved = await self._store.save(caller.workspace, workflow_id, draft, caller.name)
+        if saved is not None:
+            return saved, saved.version == 1
+        return await self.read(caller, workflow_id), False
+
+    async def create(self, caller: Principal, draft: WorkflowDraft) -> WorkflowView:
+        """A workflow under an id that the server makes."""
+        view, _ = await self.save(caller, str(uuid4()), draft)
+        return view
+
+    async def read(self, caller: Principal, workflow_id: str) -> WorkflowView:
+        """The workflow with its newest version."""
+        view = await self._store.read(caller.workspace, workflow_id)
+        if view is None:
+            raise access_denied()
+        return view
+
+    async def list_workflows(self, caller: Principal, after: Cursor, limit: int) -> WorkflowPage:
+        """A page of the workspace's workflows."""
+        found = await self._store.list_workflows(caller.workspace, after, limit + 1)
+        items, cursor = cut_page(
+            found, limit, lambda each: Cursor(each.created_at, each.workflow_id)
+        )
+        return WorkflowPage(items=list(items), next_cursor=cursor)
+
+    async def read_version(
+        self, caller: Principal, workflow_id: str, version: int
+    ) -> WorkflowVersion:
+        """One version."""
+        key = VersionKey(caller.workspace, workflow_id, version)
+        found = await self._store.read_version(key)
+        if found is not None:
+            return found
+        await self.require(caller, workflow_id)
+        raise not_found(f"The workflow has no version {version}.")
+
+    async def list_versions(
+        self, caller: Principal, workflow_id: str, cursor_text: str | None, limit: int
+    ) -> VersionPage:
+        """A page of a workflow's versions."""
+        await self.require(caller, workflow_id)
+        after = _version_of(read_cursor(cursor_text))
+        key = VersionKey(caller.workspace, workflow_id, after)
+        found = await self._store.list_versions(key, limit + 1)
+        items, cursor = cut_page(
+            found, limit, lambda each: Cursor(each.created_at, str(each.version))
+        )
+        return VersionPage(items=list(items), next_cursor=cursor)
+
+    async def require(self, caller: Principal, workflow_id: str) -> None:
+        """Raises the 403 `Problem` unless the caller may use this workflow."""
+        if not await self._store.exists(caller.workspace, workflow_id):
+            raise access_denied()
+
+
+def _version_of(cursor: Cursor) -> int:
+    if not cursor.id:
+        return 0
+    if not (cursor.id.isascii() and cursor.id.isdecimal()) or int(cursor.id) > MOST_VERSIONS:
+        text = "is not a cursor of this list: pass nextCursor on as it is"
+        raise invalid([Fault(text, parameter="cursor")])
+    return int(cursor.id)

@@ -1,0 +1,95 @@
+"""The tables `workflow_definitions` and `workflow_versions`."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mirsal_contracts.workflows import Graph
+from mirsal_runtime.queries import load_queries
+
+from gateway.paging import Cursor
+from gateway.store import Database
+from gateway.workflows.schemas import (
+    VersionSummary,
+    WorkflowDraft,
+    WorkflowSummary,
+    WorkflowVersion,
+    WorkflowView,
+)
+
+_SQL = load_queries("gateway.workflows")
+
+
+class VersionKey(NamedTuple):
+    """Which version of which workflow."""
+
+    workspace: str
+    workflow_id: str
+    version: int
+
+
+class WorkflowStore:
+    """Reads and writes definitions; every method keeps to one workspace."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(
+        self, workspace: str, workflow_id: str, draft: WorkflowDraft, author: str
+    ) -> WorkflowView | None:
+        """The new version; None if the newest one says the same already."""
+        document = draft.model_dump(mode="json", by_alias=True, exclude_none=True)
+        row = await self._database.fetch_row(
+            _SQL["save"],
+            workspace,
+            workflow_id,
+            draft.name,
+            draft.description,
+            document["nodes"],
+            document["connections"],
+            document["triggers"],
+            author,
+        )
+        return None if row is None else WorkflowView(**row)
+
+    async def read(self, workspace: str, workflow_id: str) -> WorkflowView | None:
+        """The workflow with its newest version."""
+        row = await self._database.fetch_row(_SQL["read"], workspace, workflow_id)
+        return None if row is None else WorkflowView(**row)
+
+    async def exists(self, workspace: str, workflow_id: str) -> bool:
+        """Whether there is such a workflow."""
+        return await self._database.fetch_row(_SQL["exists"], workspace, workflow_id) is not None
+
+    async def list_workflows(
+        self, workspace: str, after: Cursor, limit: int
+    ) -> list[WorkflowSummary]:
+        """Workflows, oldest first."""
+        rows = await self._database.fetch(_SQL["list"], workspace, after.at, after.id, limit)
+        return [WorkflowSummary(**row) for row in rows]
+
+    async def read_version(self, key: VersionKey) -> WorkflowVersion | None:
+        """One version."""
+        row = await self._database.fetch_row(_SQL["read_version"], *key)
+        return None if row is None else WorkflowVersion(**row)
+
+    async def list_versions(self, key: VersionKey, limit: int) -> list[VersionSummary]:
+        """The versions after that of `key`, oldest first."""
+        rows = await self._database.fetch(_SQL["list_versions"], *key, limit)
+        return [VersionSummary(**row) for row in rows]
+
+    async def read_graphs(self, keys: Sequence[VersionKey]) -> list[Graph]:
+        """The graphs of versions that exist, in the order of `keys`."""
+        asked = list(set(keys))
+        rows = await self._database.fetch(
+            _SQL["read_graphs"],
+            [key.workspace for key in asked],
+            [key.workflow_id for key in asked],
+            [key.version for key in asked],
+        )
+        found = {
+            VersionKey(row["workspace"], row["workflow_id"], row["version"]): Graph.model_validate(
+                {"nodes": row["nodes"], "connections": row["connections"]}
+            )
+            for row in rows
+        }
+        return [found[key] for key in keys]

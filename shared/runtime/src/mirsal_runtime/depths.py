@@ -1,0 +1,99 @@
+"""How full the topics are: what each holds, and what its consumers have not done yet."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from mirsal_runtime.settings import RuntimeSettings
+
+READ_SECONDS = 3.0
+
+
+class DepthsUnknown(Exception):
+    """Kafka did not say in time."""
+
+
+class Depth(NamedTuple):
+    """One topic, by the contract's name. `group` is empty where nobody consumes it.
+
+    `depth` counts the records that the topic holds, `lag` those at or after the group's committed
+    offset. A topic that does not exist has no partitions.
+    """
+
+    topic: str
+    group: str
+    partitions: int
+    depth: int
+    lag: int
+
+
+async def read_depths(settings: RuntimeSettings, groups: Mapping[str, str]) -> list[Depth]:
+    """The depths of topics, each given with its consumer group, or with "" for none.
+
+    Raises `DepthsUnknown` after `READ_SECONDS`.
+    """
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await _read(settings, groups)
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise DepthsUnknown(f"Kafka did not say how full its topics are: {error!r}") from error
+
+
+async def _read(settings: RuntimeSettings, groups: Mapping[str, str]) -> list[Depth]:
+    servers, name = settings.kafka_bootstrap_servers, settings.instance
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers, client_id=name)
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers, client_id=name, retry_backoff_ms=10)
+    try:
+        await asyncio.gather(admin.start(), consumer.start())
+        places = await _find_partitions(admin, settings.topic_prefix, groups)
+        everywhere = [place for each in places.values() for place in each]
+        first, last, *commits = await asyncio.gather(
+            consumer.beginning_offsets(everywhere),
+            consumer.end_offsets(everywhere),
+            *(_read_commits(admin, settings, group) for group in _names(groups)),
+        )
+    finally:
+        await asyncio.gather(admin.close(), consumer.stop())
+    done = dict(zip(_names(groups), commits, strict=True))
+    return [
+        Depth(
+            topic,
+            group,
+            len(places[topic]),
+            sum(last[place] - first[place] for place in places[topic]),
+            sum(
+                last[place] - max(done[group].get(place, 0), first[place])
+                for place in places[topic]
+                if group
+            ),
+        )
+        for topic, group in groups.items()
+    ]
+
+
+async def _find_partitions(
+    admin: AIOKafkaAdminClient, prefix: str, groups: Mapping[str, str]
+) -> dict[str, list[TopicPartition]]:
+    found = {each["topic"]: each["partitions"] for each in await admin.describe_topics()}
+    return {
+        topic: [
+            TopicPartition(prefix + topic, each["partition"])
+            for each in found.get(prefix + topic, ())
+        ]
+        for topic in groups
+    }
+
+
+async def _read_commits(
+    admin: AIOKafkaAdminClient, settings: RuntimeSettings, group: str
+) -> dict[TopicPartition, int]:
+    found = await admin.list_consumer_group_offsets(settings.topic_prefix + group)
+    return {place: commit.offset for place, commit in found.items()}
+
+
+def _names(groups: Mapping[str, str]) -> list[str]:
+    return sorted({group for group in groups.values() if group})
