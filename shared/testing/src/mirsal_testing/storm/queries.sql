@@ -1,0 +1,17 @@
+-- name: count_ended
+SELECT count(*)
+  FROM orchestrator.published_runs
+ WHERE workflow_id = $1
+   AND status IN ('succeeded', 'failed', 'cancelled', 'unconfirmed', 'paused');
+
+-- name: read_runs
+SELECT run_id::text AS run_id, status, error
+  FROM orchestrator.published_runs
+ WHERE workflow_id = $1;
+
+-- name: read_executions
+SELECT run_id::text AS run_id, execution_id, node_id, connector_type, status, attempt,
+       retry_count, start_time, end_time, error_details, created_at, updated_at
+  FROM orchestrator.published_executions
+ WHERE workflow_id = $1
+ ORDER BY created_at;

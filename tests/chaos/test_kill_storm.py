@@ -1,0 +1,109 @@
+"""Every process is killed under load; every accepted run ends, and nobody is written to twice.
+
+`MIRSAL_CHAOS_SECONDS` makes it longer: then the round of kills begins again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from mirsal_testing.bench.load import name_lead
+from mirsal_testing.bench.product import write_leads
+from mirsal_testing.rest import RestClient
+from mirsal_testing.stack import Stack
+from mirsal_testing.storm.clients import Clients
+from mirsal_testing.storm.records import open_records
+from mirsal_testing.storm.strikes import Strike, strike
+from mirsal_testing.storm.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECONDS = float(os.environ.get("MIRSAL_CHAOS_SECONDS", "25"))
+RATE = 100.0
+LEADS = 500
+# The broker last: everything waits for it.
+VICTIMS = ("orchestrator", "email-worker", "gateway", "whatsapp-worker", "kafka")
+PAUSE_SECONDS = 2.0
+# The product's promise: this long after the last restart all is done.
+DONE_SECONDS = 10.0
+FAULTS_SHOWN = 10
+SETTINGS = {"MIRSAL_RATE_LIMIT_PER_MINUTE": "0", "MIRSAL_GATEWAYS": "2"}
+WORKFLOW = "storm"
+NODES = ("mail", "chat")
+DEFINITION = {
+    "name": "Storm",
+    "nodes": [
+        {"id": "mail", "type": "email", "config": {"subject": "مرحباً", "body": "{{run.id}}"}},
+        {"id": "chat", "type": "whatsapp", "config": {"text": "أهلاً {{lead.name}} {{run.id}}"}},
+    ],
+    "connections": [{"from": "mail", "to": "chat"}],
+}
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(SECONDS + 180)]
+
+
+@pytest.fixture
+def stack(mirsal_server_folder: Path) -> Iterator[Stack]:
+    with Stack(mirsal_server_folder / "chaos", environment=SETTINGS) as running:
+        yield running
+
+
+async def strike_in_turn(stack: Stack) -> list[Strike]:
+    """Kill each victim once, and go round again while there is time."""
+    strikes: list[Strike] = []
+    end = time.monotonic() + SECONDS
+    for victim in itertools.cycle(VICTIMS):
+        await asyncio.sleep(PAUSE_SECONDS)
+        strikes.append(await strike(stack, victim))
+        if len(strikes) % len(VICTIMS) == 0 and time.monotonic() > end - len(VICTIMS) * 4:
+            return strikes
+    raise AssertionError("unreachable")
+
+
+async def prepare(stack: Stack) -> Clients:
+    async with RestClient(stack.url, stack.api_key) as api:
+        await api.import_leads(write_leads(LEADS), LEADS)
+        await api.publish(WORKFLOW, DEFINITION)
+    leads = [name_lead(number) for number in range(1, LEADS + 1)]
+    return Clients(stack.url, stack.api_key, WORKFLOW, leads)
+
+
+async def test_nothing_is_lost_and_nothing_is_sent_twice(stack: Stack) -> None:
+    clients = await prepare(stack)
+    enough = asyncio.Event()
+    async with open_records(stack, WORKFLOW) as records, asyncio.TaskGroup() as load:
+        storm = load.create_task(clients.storm(RATE, enough))
+        strikes = await strike_in_turn(stack)
+        enough.set()
+        await storm
+        restarted_at = strikes[-1].ready_at
+        ended_at = await records.wait_ended(len(clients.accepted), restarted_at + DONE_SECONDS)
+        found = await records.read()
+    faults = judge(clients.accepted, found, NODES, strikes)
+    show(clients, strikes, ended_at - restarted_at, faults)
+
+    assert clients.refusals == []
+    assert len(clients.accepted) == clients.starts > RATE * SECONDS / 2
+    # The gateway's and the broker's deaths must have been felt by somebody.
+    assert clients.retries > 0
+    assert {hit.part for hit in strikes} == set(VICTIMS)
+    assert not faults, f"{len(faults)} faults, the first of them above"
+
+
+def show(clients: Clients, strikes: list[Strike], seconds: float, faults: list[str]) -> None:
+    """What happened, for whoever reads the output of a failure."""
+    lines = [
+        f"{clients.starts} starts, {len(clients.accepted)} accepted, {clients.retries} retries",
+        *(f"{hit.part} was back after {hit.ready_at - hit.killed_at:.1f} s" for hit in strikes),
+        f"{seconds:.1f} s after the last restart: {len(faults)} faults",
+        *faults[:FAULTS_SHOWN],
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
