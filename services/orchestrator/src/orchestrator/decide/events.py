@@ -1,0 +1,54 @@
+"""What can happen to a run. Each event knows its time: `at`, by the database's clock."""
+
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+from mirsal_contracts.message import JsonObject
+from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
+
+
+class Requested(NamedTuple):
+    """The gateway asked for the run."""
+
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        return "requested"
+
+
+class Reported(NamedTuple):
+    """A connector told what became of an attempt."""
+
+    at: datetime
+    status: NodeSucceeded | NodeFailed | NodeUnconfirmed
+
+    @property
+    def key(self) -> str:
+        status = self.status
+        return f"{status.node_id}/{status.attempt}/{status.status}"
+
+
+class Woken(NamedTuple):
+    """The run's earliest wait is over; `due_at` is what was waited for."""
+
+    at: datetime
+    due_at: datetime
+
+    @property
+    def key(self) -> str:
+        return f"woken/{self.due_at.isoformat()}"
+
+
+class Abandoned(NamedTuple):
+    """What the run came to cannot be stored: it ends here, for this reason."""
+
+    at: datetime
+    fault: JsonObject
+
+    @property
+    def key(self) -> str:
+        return "abandoned"
+
+
+Event: TypeAlias = Requested | Reported | Woken | Abandoned

@@ -1,0 +1,200 @@
+"""A run as values: what was asked for, which never changes, and what became of it so far."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from mirsal_contracts.ids import execution_id_of
+from mirsal_contracts.leads import Lead
+from mirsal_contracts.message import JsonObject
+from mirsal_contracts.requests import RunRequested
+from mirsal_contracts.workflows import Graph
+from pydantic_core import from_json
+
+from orchestrator.decide.storable import write_json
+
+Phase: TypeAlias = Literal[
+    "queued",  # a command is out, its answer awaited
+    "retrying",  # the next command goes out when it is due
+    "parked",  # nothing was sent, and nothing will be until a person acts
+    "silent",  # no answer came in all the rounds; a late one still counts
+    "unconfirmed",  # nobody can tell whether it happened
+    "succeeded",
+    "failed",
+    "skipped",
+    "cancelled",
+]
+RunStatus: TypeAlias = Literal[
+    "running", "waiting", "paused", "unconfirmed", "succeeded", "failed", "cancelled"
+]
+
+FINAL: frozenset[Phase] = frozenset({"succeeded", "failed", "skipped", "cancelled"})
+OUTSTANDING: frozenset[Phase] = frozenset({"queued", "silent"})
+FINAL_RUN: frozenset[RunStatus] = frozenset({"succeeded", "failed", "cancelled"})
+NO_CONSENT = "no_consent"
+
+
+class RunRequest(NamedTuple):
+    """What was asked for. `graph` is given for direct calls only: the others name a version."""
+
+    workspace: str
+    run_id: str
+    workflow_id: str
+    version: int
+    lead_id: str
+    requested_at: datetime
+    lead: JsonObject
+    input: JsonObject
+    execution_id: str | None = None
+    graph: Graph | None = None
+
+    @classmethod
+    def of(cls, message: RunRequested) -> "RunRequest":
+        """The part of the gateway's message that a run keeps."""
+        return cls(
+            message.workspace,
+            message.run_id,
+            message.workflow_id,
+            message.version,
+            message.lead.id,
+            message.requested_at,
+            message.lead.model_dump(mode="json", by_alias=True),
+            message.input,
+            message.execution_id,
+            None if message.version else message.graph,
+        )
+
+    def execution_id_of(self, node_id: str) -> str:
+        """The id of a node's execution; a direct call's caller was told it before the run began."""
+        return self.execution_id or execution_id_of(self.run_id, node_id)
+
+    def to_json(self) -> bytes:
+        """The members that are not columns of the run."""
+        members: dict[str, Any] = {"lead": self.lead, "input": self.input}
+        if self.execution_id:
+            members["executionId"] = self.execution_id
+        if self.graph is not None:
+            members["graph"] = self.graph.model_dump(by_alias=True, exclude_none=True)
+        return write_json(members)
+
+    def with_json(self, text: str) -> "RunRequest":
+        """The request with the members of `to_json` put in."""
+        members = from_json(text)
+        graph = members.get("graph")
+        return self._replace(
+            lead=members.get("lead") or Lead(id=self.lead_id).model_dump(by_alias=True),
+            input=members.get("input") or {},
+            execution_id=members.get("executionId"),
+            graph=None if graph is None else Graph.model_validate(graph),
+        )
+
+
+class NodeState(NamedTuple):
+    """One execution. A node without a state is not decided yet.
+
+    `attempt` is the number of the newest command, `retries` the failed tries, `rounds` the waits
+    that passed without an answer. `due` is when to act if no answer comes. `cause` names the
+    event whose decision sent the command last. `outcome` is a condition's. `error` is the last
+    try's, or why it was skipped.
+    """
+
+    phase: Phase
+    attempt: int = 0
+    retries: int = 0
+    rounds: int = 0
+    due: datetime | None = None
+    cause: str = ""
+    started_at: datetime | None = None
+    outcome: str | None = None
+    output: JsonObject | None = None
+    error: JsonObject | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.phase in FINAL
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether its outgoing connections are taken (a condition takes those of its outcome).
+
+        Who may not be messaged on a channel is still a lead: the rest of the workflow goes on.
+        """
+        return self.phase == "succeeded" or (
+            self.phase == "skipped" and self.error is not None and self.error["code"] == NO_CONSENT
+        )
+
+
+class RunState(NamedTuple):
+    """A run's mutable part. `error` is the first failure: with it set, no node starts any more.
+
+    `stamp` is the creation time of the youngest execution: the next one's is later, so that the
+    oldest-first order of the log is the order of the workflow.
+    """
+
+    status: RunStatus
+    nodes: Mapping[str, NodeState]
+    stamp: datetime
+    error: JsonObject | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL_RUN
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """When something must be done if no event comes before; None if nothing must."""
+        return min((node.due for node in self.nodes.values() if node.due is not None), default=None)
+
+    @property
+    def reason(self) -> JsonObject | None:
+        """Why the run failed or rests: code, message and the node's id."""
+        if self.error is not None:
+            return self.error
+        if self.status in ("paused", "unconfirmed"):
+            for node_id, node in self.nodes.items():
+                if node.phase in ("parked", "silent", "unconfirmed") and node.error is not None:
+                    return {**node.error, "nodeId": node_id}
+        return None
+
+    def to_json(self) -> bytes:
+        """As stored; what has its default is left out."""
+        members: dict[str, Any] = {
+            "status": self.status,
+            "nodes": {node_id: _pack(node) for node_id, node in self.nodes.items()},
+            "stamp": self.stamp,
+        }
+        if self.error is not None:
+            members["error"] = self.error
+        return write_json(members)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "RunState":
+        """Read what `to_json` wrote; members that a newer release added are passed over."""
+        members = from_json(text)
+        return cls(
+            members["status"],
+            {node_id: _unpack(node) for node_id, node in members["nodes"].items()},
+            datetime.fromisoformat(members["stamp"]),
+            members.get("error"),
+        )
+
+
+_MAY_BE_LEFT_OUT = tuple(NodeState._field_defaults.items())
+_FIELDS = frozenset(NodeState._fields)
+
+
+def _pack(node: NodeState) -> dict[str, Any]:
+    told = {
+        name: value
+        for (name, default), value in zip(_MAY_BE_LEFT_OUT, node[1:], strict=True)
+        if value != default
+    }
+    return {"phase": node.phase, **told}
+
+
+def _unpack(packed: Mapping[str, Any]) -> NodeState:
+    known = {name: value for name, value in packed.items() if name in _FIELDS}
+    for name in ("due", "started_at"):
+        if name in known:
+            known[name] = datetime.fromisoformat(known[name])
+    return NodeState(**known)

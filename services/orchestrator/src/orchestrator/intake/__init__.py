@@ -1,0 +1,5 @@
+"""Events in, decisions out: read what Kafka has, decide, write, send, commit."""
+
+from orchestrator.intake.loop import Intake
+
+__all__ = ["Intake"]

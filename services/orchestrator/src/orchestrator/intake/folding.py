@@ -1,0 +1,187 @@
+"""Folding `decide` over the events of one run: what shall be written and sent. No I/O."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from mirsal_contracts.commands import RunNode
+from mirsal_contracts.message import Envelope
+from mirsal_contracts.requests import RunRequested
+from mirsal_contracts.timers import TimerFired
+from mirsal_contracts.topics import COMMANDS
+from mirsal_runtime.broker import MAX_MESSAGE_BYTES, Outgoing, size_of
+from mirsal_runtime.telemetry import is_traceparent, new_traceparent, span
+
+from orchestrator.decide import (
+    EMPTY_PLAN,
+    Abandoned,
+    Command,
+    Decision,
+    Event,
+    ExecutionRow,
+    GraphRefused,
+    Plan,
+    Reported,
+    Requested,
+    Rules,
+    RunRequest,
+    RunState,
+    Woken,
+    decide,
+)
+from orchestrator.decide.state import OUTSTANDING
+from orchestrator.intake.cases import Doom
+from orchestrator.intake.plans import PlanShelf
+from orchestrator.intake.records import Arrival
+from orchestrator.store.runs import RunWrite, StoredRun
+
+SOURCE = "orchestrator"
+OVERHEAD_BYTES = 500
+
+
+class KnownRun(NamedTuple):
+    """A run that exists, with its plan; `is_cached` says that the table may know better."""
+
+    stored: StoredRun
+    plan: Plan
+    is_cached: bool
+
+
+class Folding(NamedTuple):
+    """What the events of one run come to.
+
+    `run` is the run once `write` is done, which is None where the events change nothing.
+    `weight` is about what it takes to remember it, in bytes of JSON.
+    """
+
+    run: StoredRun
+    plan: Plan
+    write: RunWrite | None
+    sends: Sequence[Outgoing]
+    foreign: Sequence[Arrival]
+    has_ignored: bool
+    weight: int
+
+
+class Fold:
+    """One run's events, folded one by one."""
+
+    def __init__(self, known: KnownRun | None, at: datetime, rules: Rules) -> None:
+        self._at = at
+        self._rules = rules
+        self._plan = EMPTY_PLAN if known is None else known.plan
+        self._stored = None if known is None else known.stored
+        self._request: RunRequest | None = None if known is None else known.stored.request
+        self._state: RunState | None = None if known is None else known.stored.state
+        self._traceparent = "" if known is None else known.stored.traceparent
+        self._has_changed = False
+        self._has_ignored = False
+        self._rows: dict[str, ExecutionRow] = {}
+        self._commands: dict[str, tuple[Command, str]] = {}
+        self._foreign: list[Arrival] = []
+
+    def add(self, arrival: Arrival, plans: PlanShelf) -> None:
+        """Decide upon one event more. Raises `ValueError` when it is of a run not requested."""
+        message = arrival.message
+        if isinstance(message, RunRequested):
+            event = self._requested(message, arrival, plans)
+        elif isinstance(message, TimerFired):
+            event = Woken(self._at, message.due_at)
+        else:
+            event = Reported(self._at, message)
+        decision = self._decide(event, arrival.traceparent or self._traceparent)
+        if decision.ignored is not None and decision.ignored.foreign:
+            self._foreign.append(arrival)
+
+    def abandon(self, doom: Doom) -> None:
+        """End the run, or make it as one that has ended."""
+        if self._request is None:
+            self._request, self._traceparent = doom.request, doom.traceparent
+        self._decide(Abandoned(self._at, doom.fault), self._traceparent)
+
+    def conclude(self) -> Folding:
+        """All that has to be written and sent."""
+        if self._request is None or self._state is None:
+            raise ValueError("nothing was decided")
+        write, stored = None, self._stored
+        state_json = self._state.to_json().decode() if self._has_changed else ""
+        if stored is None:
+            request_json = self._request.to_json().decode()
+            run = StoredRun(self._request, self._state, 0, self._traceparent, len(request_json))
+        else:
+            request_json = None
+            run = stored._replace(state=self._state)
+        if self._has_changed:
+            write = RunWrite(run, request_json, state_json, tuple(self._rows.values()))
+            run = run._replace(revision=run.revision + 1)
+        weight = run.request_bytes + len(state_json) + OVERHEAD_BYTES
+        return Folding(
+            run, self._plan, write, self._sends(), self._foreign, self._has_ignored, weight
+        )
+
+    def _requested(self, message: RunRequested, arrival: Arrival, plans: PlanShelf) -> Event:
+        if self._request is not None:
+            return Requested(self._at)
+        self._request = RunRequest.of(message)
+        parent = arrival.traceparent
+        self._traceparent = parent if is_traceparent(parent) else new_traceparent()
+        try:
+            self._plan = plans.take(message)
+        except GraphRefused as error:
+            return Abandoned(self._at, {"code": "invalid_workflow", "message": str(error)})
+        return Requested(self._at)
+
+    def _decide(self, event: Event, traceparent: str) -> Decision:
+        request = self._request
+        if request is None:
+            raise ValueError("a run begins with its request")
+        ids = {"mirsal.run_id": request.run_id, "mirsal.workflow_id": request.workflow_id}
+        with span("decide", parent=traceparent, kind="consumer", attributes=ids) as step:
+            decision = decide(request, self._state, event, self._plan, self._rules)
+            traceparent = step.traceparent
+        if decision.ignored is None:
+            self._has_changed = True
+            self._state = decision.state
+            for row in decision.rows:
+                earlier = self._rows.get(row.node_id)
+                self._rows[row.node_id] = (
+                    row if earlier is None else row._replace(created_at=earlier.created_at)
+                )
+        else:
+            self._has_ignored = True
+        for command in decision.commands:
+            self._commands[command.message.node_id] = (command, traceparent)
+        return decision
+
+    def _sends(self) -> list[Outgoing]:
+        """The commands that are still outstanding after the last event."""
+        nodes = {} if self._state is None else self._state.nodes
+        return [
+            _outgoing(command, traceparent, self._at)
+            for node_id, (command, traceparent) in self._commands.items()
+            if nodes[node_id].phase in OUTSTANDING
+            and nodes[node_id].attempt == command.message.attempt
+        ]
+
+
+def _outgoing(command: Command, traceparent: str, at: datetime) -> Outgoing:
+    message = command.message
+    envelope = Envelope(
+        id=message.command_id,
+        type=RunNode.TYPE,
+        source=SOURCE,
+        subject=message.run_id,
+        workspace=message.workspace,
+        time=at.isoformat(),
+        traceparent=traceparent,
+        execution_id=message.execution_id,
+        command_id=message.command_id,
+        workflow_id=message.workflow_id,
+        node_id=message.node_id,
+        connector=message.connector,
+    )
+    topic = COMMANDS[message.connector].name
+    sent = Outgoing(topic, message.run_id, command.value, envelope.to_headers())
+    if size_of(sent) > MAX_MESSAGE_BYTES:
+        raise ValueError("the command is larger than its topic takes")
+    return sent

@@ -1,0 +1,164 @@
+"""The consumer of the three topics: batches filled by back-pressure, one at a time."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+from mirsal_runtime.broker import make_consumer
+from mirsal_runtime.settings import RuntimeSettings
+
+from orchestrator.intake.offsets import Offsets
+from orchestrator.intake.records import TOPICS
+from orchestrator.intake.settling import Settler
+from orchestrator.intake.watch import watch_consumer
+
+GROUP = "orchestrator"
+POLL_MILLISECONDS = 500
+START_SECONDS = 15.0
+REVOKE_SECONDS = 2.0
+STOP_SECONDS = 5.0
+REBUILD_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class BatchGivenUp(Exception):
+    """The batch is not ours any more, or the process ends: its records will be read again."""
+
+
+class Intake:
+    """Takes what Kafka has, and settles it. One of a process."""
+
+    def __init__(
+        self,
+        settings: RuntimeSettings,
+        settler: Settler,
+        *,
+        expect: Callable[[datetime], None],
+        batch_records: int = 500,
+    ) -> None:
+        self._settings = settings
+        self._settler = settler
+        self._expect = expect
+        self._batch_records = batch_records
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stopping = asyncio.Event()
+        self.has_assignment = False
+        """Whether the group has given this process its partitions, which may be none."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop`; a batch under way is finished first, if the servers answer."""
+        consuming = asyncio.create_task(self._keep_consuming())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({consuming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()
+            if not consuming.done():
+                await self._idle.wait()
+        finally:
+            stopping.cancel()
+            consuming.cancel()
+            with suppress(asyncio.CancelledError):
+                await consuming
+
+    async def _keep_consuming(self) -> None:
+        """A consumer that failed, or went deaf, is replaced by a new one."""
+        while True:
+            try:
+                await self._consume()
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("consumer_replaced", error=repr(error))
+            await asyncio.sleep(REBUILD_SECONDS)
+
+    async def _consume(self) -> None:
+        listener = _Listener(self)
+        consumer = make_consumer(self._settings, TOPICS, group=GROUP, listener=listener)
+        offsets = listener.offsets = Offsets(consumer)
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await consumer.start()
+            tasks = [
+                asyncio.create_task(work)
+                for work in (
+                    self._take_batches(consumer, offsets),
+                    offsets.keep_committing(),
+                    watch_consumer(consumer, self._settings.topic_prefix, self._idle),
+                )
+            ]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self.has_assignment = False
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await offsets.commit()
+            await _stop(consumer)
+
+    async def _take_batches(self, consumer: AIOKafkaConsumer, offsets: Offsets) -> None:
+        while True:
+            batch = await consumer.getmany(
+                timeout_ms=POLL_MILLISECONDS, max_records=self._batch_records
+            )
+            if not batch:
+                continue
+            generation = offsets.generation
+
+            async def wait(seconds: float, generation: int = generation) -> None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._stopping.wait()
+                if self._stopping.is_set() or offsets.generation != generation:
+                    raise BatchGivenUp
+
+            self._idle.clear()
+            try:
+                records = [record for each in batch.values() for record in each]
+                wake_at = await self._settler.settle(records, wait)
+                offsets.mark(batch, generation)
+                if wake_at is not None:
+                    self._expect(wake_at)
+            except BatchGivenUp:
+                log.info("batch_given_up", records=len(records))
+            finally:
+                self._idle.set()
+
+    async def give_up_partitions(self, offsets: Offsets) -> None:
+        """Let the batch under way end, if it does soon, and commit what is done."""
+        self.has_assignment = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REVOKE_SECONDS):
+                await self._idle.wait()
+        await offsets.commit()
+        offsets.begin_generation()
+        self._settler.memory.forget_all()
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self.offsets: Offsets | None = None
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        if self.offsets is not None:
+            await self._intake.give_up_partitions(self.offsets)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._intake.has_assignment = True
+        log.info("partitions_assigned", partitions=len(assigned))
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await consumer.stop()
+    except (KafkaError, TimeoutError) as error:
+        log.warning("consumer_not_closed", error=repr(error))

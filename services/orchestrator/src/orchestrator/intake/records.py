@@ -1,0 +1,97 @@
+"""Reading the records of the three topics: what they say, or why they cannot be read."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+from mirsal_contracts.message import Envelope
+from mirsal_contracts.requests import RunRequested
+from mirsal_contracts.statuses import NODE_STATUS, NodeFailed, NodeSucceeded, NodeUnconfirmed
+from mirsal_contracts.timers import TimerFired
+from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1, RUN_TIMERS_V1
+from pydantic import ValidationError
+
+Incoming: TypeAlias = RunRequested | NodeSucceeded | NodeFailed | NodeUnconfirmed | TimerFired
+
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Record(Protocol):
+    """What is read of a record of aiokafka's."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Arrival(NamedTuple):
+    """One event of one run. `rank` puts a batch's events in the order that they must be had in."""
+
+    rank: int
+    run_id: str
+    message: Incoming
+    traceparent: str
+    record: Record
+
+
+class Unreadable(NamedTuple):
+    """A record that says nothing to us; `request` tells that a run was asked for."""
+
+    record: Record
+    reason: str
+    is_request: bool
+
+    @property
+    def envelope(self) -> Envelope:
+        """Whom it was about, by its headers."""
+        return Envelope.from_headers(self.record.headers)
+
+
+class _Kind(NamedTuple):
+    rank: int
+    read: Callable[[bytes], Incoming]
+    types: frozenset[str]
+
+
+# A run's request comes before its statuses, whatever topic was read first; a timer that fired
+# while an answer was on its way comes last, and then often finds nothing to do.
+KINDS: Mapping[str, _Kind] = {
+    EXECUTIONS_REQUESTED_V1.name: _Kind(
+        0, RunRequested.model_validate_json, frozenset({RunRequested.TYPE})
+    ),
+    NODE_STATUSES_V1.name: _Kind(
+        1,
+        NODE_STATUS.validate_json,
+        frozenset({NodeSucceeded.TYPE, NodeFailed.TYPE, NodeUnconfirmed.TYPE}),
+    ),
+    RUN_TIMERS_V1.name: _Kind(2, TimerFired.model_validate_json, frozenset({TimerFired.TYPE})),
+}
+TOPICS = tuple(KINDS)
+
+
+def read_record(record: Record, prefix: str) -> Arrival | Unreadable:
+    """What a record says; `prefix` is that of the topics."""
+    kind = KINDS[record.topic.removeprefix(prefix)]
+    traceparent = type_name = ""
+    for name, value in record.headers:
+        if name == "traceparent":
+            traceparent = value.decode("ascii", "replace")
+        elif name == "ce_type":
+            type_name = value.decode("ascii", "replace")
+    is_request = kind.rank == 0
+    if not record.value:
+        return Unreadable(record, "no_value", is_request)
+    if type_name and type_name not in kind.types:
+        return Unreadable(record, "unknown_type", is_request)
+    try:
+        message = kind.read(record.value)
+    except ValidationError as error:
+        syntax = any(each["type"] == "json_invalid" for each in error.errors(include_input=False))
+        return Unreadable(record, "invalid_json" if syntax else "invalid_message", is_request)
+    ids = [message.run_id, getattr(message, "execution_id", None)]
+    if not all(each is None or UUID.fullmatch(each) for each in ids):
+        return Unreadable(record, "invalid_id", is_request)
+    return Arrival(kind.rank, message.run_id, message, traceparent, record)

@@ -1,0 +1,218 @@
+"""A batch of records, from reading them to Kafka's acknowledgement of what they caused."""
+
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from time import perf_counter
+from typing import Protocol
+
+import structlog
+from mirsal_runtime import metrics
+from mirsal_runtime.broker import Outgoing
+from mirsal_runtime.failpoints import pass_by
+
+from orchestrator.decide import Rules
+from orchestrator.intake.accounts import account_for
+from orchestrator.intake.cases import Case, case_of_unreadable, sort_by_run
+from orchestrator.intake.folding import Fold, Folding, KnownRun
+from orchestrator.intake.letters import to_dead_letter
+from orchestrator.intake.memory import Memory, key_of
+from orchestrator.intake.patience import Wait, insist
+from orchestrator.intake.records import Arrival, Record, Unreadable, read_record
+from orchestrator.store.faults import DataRefused
+from orchestrator.store.runs import RunStore
+
+log = structlog.get_logger(__name__)
+
+
+class Sender(Protocol):
+    """Sends messages; raises `BrokerUnavailable` where they were not acknowledged."""
+
+    async def send(self, messages: Sequence[Outgoing]) -> None: ...
+
+
+class Settler:
+    """Settles one batch after the other."""
+
+    def __init__(
+        self, store: RunStore, sender: Sender, *, prefix: str = "", rules: Rules | None = None
+    ) -> None:
+        self.store = store
+        self.sender = sender
+        self.prefix = prefix
+        self.rules = rules or Rules()
+        self.memory = Memory(store)
+
+    async def settle(self, records: Iterable[Record], wait: Wait) -> datetime | None:
+        """Do all that follows from these records; the earliest time that a run now waits for.
+
+        While PostgreSQL or Kafka is away it is tried again, with `wait` in between. What `wait`
+        raises ends it: what was not done by then follows from the same records again.
+        """
+        batch = _Batch(self, wait)
+        cases = await batch.open_cases([read_record(record, self.prefix) for record in records])
+        while cases:
+            await batch.settle(cases)
+        await batch.send()
+        return batch.wake_at
+
+
+class _Batch:
+    """One batch under way: what is to be sent, and whom it must wake."""
+
+    def __init__(self, settler: Settler, wait: Wait) -> None:
+        self._settler = settler
+        self._store = settler.store
+        self._memory = settler.memory
+        self._wait = wait
+        self._sends: list[Outgoing] = []
+        self.wake_at: datetime | None = None
+
+    async def open_cases(self, read: Iterable[Arrival | Unreadable]) -> dict[str, Case]:
+        """The runs that the records are about; what cannot be read goes to the dead letters."""
+        arrivals: list[Arrival] = []
+        unreadable: list[Unreadable] = []
+        for each in read:
+            if isinstance(each, Arrival):
+                arrivals.append(each)
+            else:
+                unreadable.append(each)
+                self._bury(each.record, each.reason)
+        cases = sort_by_run(arrivals)
+        if unreadable:
+            at = await insist(self._store.read_clock, self._wait)
+            for each in unreadable:
+                case = case_of_unreadable(each, at)
+                if case is not None:
+                    cases.setdefault(case.run_id, case)
+        return cases
+
+    async def settle(self, cases: dict[str, Case]) -> None:
+        """Decide and write once; the cases that are done with leave `cases`."""
+        at = await insist(self._store.read_clock, self._wait)
+        known = await self._memory.know(cases.values(), self._wait)
+        start = perf_counter()
+        foldings = self._fold(cases, known, at)
+        metrics.DECISION_SECONDS.observe(perf_counter() - start)
+        changes = [folding for folding in foldings.values() if folding.write is not None]
+        pass_by("before_write")
+        written = await self._write(changes, cases, known, at) if changes else set()
+        pass_by("after_write")
+        for run_id, folding in foldings.items():
+            if folding.write is None or run_id in written:
+                self._accept(cases.pop(run_id), folding)
+            else:
+                cases[run_id].must_load = True
+        for case in [case for case in cases.values() if case.is_hopeless]:
+            self._bury_all(cases.pop(case.run_id), "hopeless")
+
+    async def send(self) -> None:
+        """Send the commands and dead letters; returns once Kafka has acknowledged them."""
+        if self._sends:
+            metrics.BATCH_SIZE.labels("send").observe(len(self._sends))
+            await insist(lambda: self._settler.sender.send(self._sends), self._wait)
+            pass_by("after_send")
+
+    def _fold(
+        self, cases: dict[str, Case], known: Mapping[str, KnownRun], at: datetime
+    ) -> dict[str, Folding]:
+        """What the runs' events come to, where it can be said already."""
+        foldings = {}
+        for run_id, case in tuple(cases.items()):
+            run = known.get(run_id)
+            if run is None and not case.may_be_new:
+                self._bury_all(cases.pop(run_id), "unknown_run")
+            elif run is not None and case.is_unreadable:
+                # A request that nobody can read says nothing against a run that exists.
+                del cases[run_id]
+            else:
+                folding = self._fold_case(case, run, at)
+                if folding is None:
+                    continue
+                if folding.has_ignored and run is not None and run.is_cached:
+                    case.must_load = True
+                else:
+                    foldings[run_id] = folding
+        return foldings
+
+    def _fold_case(self, case: Case, run: KnownRun | None, at: datetime) -> Folding | None:
+        fold = Fold(run, at, self._settler.rules)
+        try:
+            if case.doom is not None:
+                fold.abandon(case.doom)
+            else:
+                for arrival in case.arrivals:
+                    fold.add(arrival, self._memory.plans)
+            return fold.conclude()
+        except Exception as error:  # noqa: BLE001 - a fault of ours ends one run, not all of them
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            self._condemn(
+                case, "internal_error", f"{type(error).__name__} in {frame.name}", run, at
+            )
+            return None
+
+    async def _write(
+        self,
+        foldings: Sequence[Folding],
+        cases: dict[str, Case],
+        known: Mapping[str, KnownRun],
+        at: datetime,
+    ) -> set[str]:
+        """Write what can be written; the runs of which that is true.
+
+        A statement that fails on its data is halved until the culprit stands alone.
+        """
+        metrics.BATCH_SIZE.labels("write").observe(len(foldings))
+        writes = [folding.write for folding in foldings if folding.write is not None]
+        graphs = self._memory.plans.unwritten(key_of(write.run.request) for write in writes)
+        try:
+            written = await insist(lambda: self._store.write(writes, graphs, at), self._wait)
+        except DataRefused as error:
+            if len(foldings) == 1:
+                run_id = writes[0].run.request.run_id
+                self._condemn(cases[run_id], "unstorable", str(error), known.get(run_id), at)
+                return set()
+            middle = len(foldings) // 2
+            first = await self._write(foldings[:middle], cases, known, at)
+            return first | await self._write(foldings[middle:], cases, known, at)
+        self._memory.plans.mark_written(key for key, _ in graphs)
+        return written
+
+    def _accept(self, case: Case, folding: Folding) -> None:
+        """The run is as decided: count it, and send what it asks for."""
+        self._memory.keep(folding)
+        self._sends.extend(folding.sends)
+        for arrival in folding.foreign:
+            self._bury(arrival.record, "foreign_status")
+        if case.doom is not None:
+            self._bury_all(case, str(case.doom.fault["code"]))
+        if folding.write is not None:
+            account_for(folding.write)
+            wake_at = folding.run.state.wake_at
+            if wake_at is not None and (self.wake_at is None or wake_at < self.wake_at):
+                self.wake_at = wake_at
+
+    def _condemn(
+        self, case: Case, code: str, detail: str, run: KnownRun | None, at: datetime
+    ) -> None:
+        """The run cannot go on; if not even its end can be written, its events are put aside."""
+        log.error("run_condemned", run_id=case.run_id, code=code, detail=detail)
+        if case.doom is None:
+            case.condemn(code, detail, None if run is None else run.stored, at)
+            case.must_load = True
+        else:
+            case.is_hopeless = True
+
+    def _bury_all(self, case: Case, reason: str) -> None:
+        for arrival in case.arrivals:
+            self._bury(arrival.record, reason)
+
+    def _bury(self, record: Record, reason: str) -> None:
+        log.warning(
+            "dead_letter",
+            reason=reason,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        )
+        self._sends.append(to_dead_letter(record, reason, self._settler.prefix))

@@ -1,0 +1,85 @@
+"""The process: the intake, the poller and the sweeper, and what it says of its health."""
+
+import asyncio
+
+from mirsal_contracts.topics import TOPICS
+from mirsal_runtime import telemetry
+from mirsal_runtime.broker import Publisher
+from mirsal_runtime.health import Check, HealthServer
+from mirsal_runtime.postgres import open_pool
+from mirsal_runtime.process import run_process
+from mirsal_runtime.topics import TopicsPresent
+
+from orchestrator.decide import Rules
+from orchestrator.intake import Intake
+from orchestrator.intake.settling import Settler
+from orchestrator.settings import OrchestratorSettings
+from orchestrator.store.clock import DatabaseClock
+from orchestrator.store.faults import told_apart
+from orchestrator.store.runs import SQL, Pool, RunStore
+from orchestrator.store.timers import TimerStore
+from orchestrator.sweeper import Sweeper
+from orchestrator.timers import Poller
+
+SERVICE = "orchestrator"
+CLOSE_SECONDS = 5.0
+
+
+async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
+    """Run until `stop`, finish the batch under way, and leave."""
+    pool = await open_pool(settings.database_url, role=SERVICE, application=settings.instance)
+    publisher = Publisher(settings)
+    clock = DatabaseClock()
+    timers = TimerStore(pool, clock)
+    poller = Poller(timers, publisher)
+    settler = Settler(
+        RunStore(pool, clock, instance=settings.instance),
+        publisher,
+        prefix=settings.topic_prefix,
+        rules=Rules(command_seconds=settings.command_seconds),
+    )
+    intake = Intake(settings, settler, expect=poller.expect, batch_records=settings.batch_records)
+    health = HealthServer(settings, checks=_checks(settings, pool, intake))
+    try:
+        await health.start()
+        # One that ends by a fault of its own ends the process: whoever started it starts another.
+        async with asyncio.TaskGroup() as tasks:
+            others = [tasks.create_task(each.run()) for each in (poller, Sweeper(timers))]
+            await intake.run(stop)
+            for task in others:
+                task.cancel()
+    finally:
+        await health.stop()
+        await publisher.stop()
+        await _close(pool)
+
+
+def _checks(settings: OrchestratorSettings, pool: Pool, intake: Intake) -> dict[str, Check]:
+    async def reach_database() -> str | None:
+        with told_apart():
+            await pool.fetchval(SQL["read_clock"])
+        return None
+
+    async def have_partitions() -> str | None:
+        return None if intake.has_assignment else "the consumer group has not assigned partitions"
+
+    return {
+        "database": reach_database,
+        "topics": TopicsPresent(settings, TOPICS),
+        "assignment": have_partitions,
+    }
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+def main() -> None:
+    """Run the process; never returns."""
+    settings = OrchestratorSettings()
+    telemetry.configure(settings, service=SERVICE)
+    run_process(lambda stop: serve(settings, stop))

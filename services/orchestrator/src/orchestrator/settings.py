@@ -1,0 +1,15 @@
+"""The orchestrator's own settings."""
+
+from mirsal_runtime.settings import RuntimeSettings
+from pydantic import Field
+
+
+class OrchestratorSettings(RuntimeSettings):
+    """Read from the environment, with `MIRSAL_` before each name.
+
+    `command_seconds` is how long an attempt may be begun after it was asked for;
+    `batch_records` how many records one transaction takes at most.
+    """
+
+    command_seconds: float = Field(default=600, ge=1)
+    batch_records: int = Field(default=500, ge=1)

@@ -1,0 +1,57 @@
+"""The column `wake_at` as the poller and the sweeper use it."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from orchestrator.store.clock import DatabaseClock
+from orchestrator.store.faults import told_apart
+from orchestrator.store.runs import SQL, Pool
+
+
+class DueRun(NamedTuple):
+    """A run whose wait is over, leased to whoever asked."""
+
+    run_id: str
+    workspace: str
+    due_at: datetime
+    traceparent: str
+
+
+class TimerStore:
+    """Raises `DatabaseAway` when it may be tried again."""
+
+    def __init__(self, pool: Pool, clock: DatabaseClock) -> None:
+        self._pool = pool
+        self._clock = clock
+
+    async def read_next_due(self) -> tuple[datetime, datetime | None]:
+        """The database's time, and when the next run that nobody has leased is due."""
+        with told_apart():
+            record = await self._pool.fetchrow(SQL["read_next_due"])
+        if record is None:
+            raise ValueError("the statement gives one row")
+        self._clock.set(record["now"])
+        return record["now"], record["due_at"]
+
+    async def lease_due(self, limit: int) -> list[DueRun]:
+        """Up to `limit` due runs, which no other poller gets for a while."""
+        with told_apart():
+            records = await self._pool.fetch(SQL["lease_due"], limit)
+        return [
+            DueRun(str(each["id"]), each["workspace"], each["wake_at"], each["traceparent"])
+            for each in records
+        ]
+
+    async def wake_overdue(self, late: timedelta, limit: int) -> list[str]:
+        """Take back the leases of runs that are later than `late`; their ids."""
+        with told_apart():
+            records = await self._pool.fetch(SQL["wake_overdue"], late, limit)
+        return [str(each["id"]) for each in records]
+
+    async def survey(self) -> tuple[int, float]:
+        """How many runs are due now, and how late the oldest is, in seconds."""
+        with told_apart():
+            record = await self._pool.fetchrow(SQL["survey_runs"])
+        if record is None:
+            raise ValueError("the statement gives one row")
+        return record["due"], record["late"]

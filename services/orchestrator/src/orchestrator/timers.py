@@ -1,0 +1,80 @@
+"""The poller: wakes the runs that are due, through Kafka and under the run's key."""
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import structlog
+from mirsal_contracts.message import Envelope
+from mirsal_contracts.timers import TimerFired
+from mirsal_contracts.topics import RUN_TIMERS_V1
+from mirsal_runtime.broker import BrokerUnavailable, Outgoing
+
+from orchestrator.intake.settling import Sender
+from orchestrator.store.faults import DatabaseAway
+from orchestrator.store.timers import DueRun, TimerStore
+
+LONGEST_SLEEP = timedelta(seconds=1)
+"""Within this another process's runs are seen too, should it die."""
+RETRY_SECONDS = 0.5
+LIMIT = 500
+_NEVER = timedelta(0)
+
+log = structlog.get_logger(__name__)
+
+
+class Poller:
+    """Sleeps until the next run is due. Several share the work: what one has leased others skip."""
+
+    def __init__(self, store: TimerStore, sender: Sender) -> None:
+        self._store = store
+        self._sender = sender
+        self._sooner = asyncio.Event()
+        self._next_look: datetime | None = None
+
+    def expect(self, wake_at: datetime) -> None:
+        """A run was just given this time to be woken."""
+        if self._next_look is not None and wake_at < self._next_look:
+            self._next_look = wake_at
+            self._sooner.set()
+
+    async def run(self) -> None:
+        """Wake what is due, until cancelled."""
+        while True:
+            try:
+                pause = await self._look()
+            except (DatabaseAway, BrokerUnavailable) as error:
+                log.warning("timers_wait", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._sooner.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause.total_seconds()):
+                    await self._sooner.wait()
+
+    async def _look(self) -> timedelta:
+        """Wake what is due; how long there is nothing to do."""
+        now, due_at = await self._store.read_next_due()
+        if due_at is not None and due_at <= now:
+            due = await self._store.lease_due(LIMIT)
+            if due:
+                await self._sender.send([_message(run, now) for run in due])
+            return timedelta(0)
+        self._next_look = (
+            now + LONGEST_SLEEP if due_at is None else min(due_at, now + LONGEST_SLEEP)
+        )
+        return self._next_look - now
+
+
+def _message(run: DueRun, now: datetime) -> Outgoing:
+    fired = TimerFired(workspace=run.workspace, run_id=run.run_id, due_at=run.due_at)
+    envelope = Envelope(
+        id=f"{run.run_id}.{run.due_at.isoformat()}",
+        type=TimerFired.TYPE,
+        source="orchestrator",
+        subject=run.run_id,
+        workspace=run.workspace,
+        time=now.isoformat(),
+        traceparent=run.traceparent,
+    )
+    return Outgoing(RUN_TIMERS_V1.name, run.run_id, fired.to_json(), envelope.to_headers())
