@@ -1,0 +1,6 @@
+"""`python -m email_worker.migrate`: brings the schema `email_worker` up to date."""
+
+from mirsal_runtime.migrations import migrate
+
+if __name__ == "__main__":
+    migrate("email_worker", "email_worker")

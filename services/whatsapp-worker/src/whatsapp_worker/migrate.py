@@ -1,0 +1,6 @@
+"""`python -m whatsapp_worker.migrate`: brings the schema `whatsapp_worker` up to date."""
+
+from mirsal_runtime.migrations import migrate
+
+if __name__ == "__main__":
+    migrate("whatsapp_worker", "whatsapp_worker")
