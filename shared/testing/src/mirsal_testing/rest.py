@@ -57,8 +57,8 @@ class RestClient:
     async def import_leads(self, csv: bytes, leads: int) -> None:
         """Upsert every line of the CSV; raises `RestError` unless all `leads` are in."""
         headers = {"content-type": "text/csv"}
-        report = await self.call("POST", "/leads/import", content=csv, headers=headers)
-        if report["created"] + report["updated"] != leads:
+        report = await self.call("POST", "/leads", content=csv, headers=headers)
+        if report["received"] - report["failed"] != leads:
             raise RestError(f"not all leads were imported: {report['errors']}")
 
     async def publish(self, workflow_id: str, definition: Mapping[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SAMPLES_PER_SECOND = 200
 SHOWN = 40
+_LINE = re.compile(r":\d+\)$")
 
 
 def find_py_spy() -> list[str]:
@@ -67,7 +69,7 @@ def sum_up(stacks: str) -> tuple[list[tuple[str, float]], list[tuple[str, float]
     for line in stacks.splitlines():
         frames, _, count = line.rpartition(" ")
         total += int(count)
-        names = [frame.rpartition(":")[0] or frame for frame in frames.split(";")]
+        names = [_LINE.sub(")", frame) for frame in frames.split(";")]
         alone[names[-1]] += int(count)
         for name in set(names):
             with_calls[name] += int(count)
