@@ -16,7 +16,7 @@ PathAt = tuple[Path, int]
 
 def explain_syntax(error: ValueError, written: Sequence[tuple[str, int]]) -> RefusedError:
     """The library's refusal of the written tokens, said of what the author wrote."""
-    if "recursion limit" in str(error):
+    if "Recursion limit" in str(error):
         return RefusedError("too_deep", "the condition is nested too deeply", None)
     match = _COLUMN.search(str(error))
     column = int(match.group(1)) if match else 1
@@ -69,7 +69,7 @@ def _explain_kinds(paths: Sequence[PathAt], scope: Mapping[str, Any]) -> Refused
             written = write_path(path)
             message = f"{written} is empty (null): test first: {written} != null && ..."
             return RefusedError("wrong_kind", message, offset)
-        if isinstance(value, Missing) and len(value.path) < len(path):
+        if isinstance(value, Missing) and not isinstance(value.container, Mapping):
             return RefusedError("wrong_kind", value.describe(), offset)
     message = (
         "values of two kinds meet: a text and a number do not compare (write double(...) or"
@@ -87,6 +87,11 @@ def _explain_call(error: str, paths: Sequence[PathAt], scope: Mapping[str, Any])
                 return RefusedError("missing_member", f"{name} does not exist here", offset)
         function = undefined
     if function:
-        message = f"{function.group(1)}() cannot take this value: it is empty or of another kind"
-        return RefusedError("wrong_kind", message)
+        return refuse_value(function.group(1))
     return RefusedError("failed", "a value in the condition cannot be read: is a number too large?")
+
+
+def refuse_value(function: str) -> RefusedError:
+    """For a function that got a value of a kind it does not take."""
+    message = f"{function}() cannot take this value: it is empty (null) or of another kind"
+    return RefusedError("wrong_kind", message)

@@ -1,40 +1,49 @@
 """The functions that Mirsal adds to CEL, or has to put right."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from mirsal_expressions.letter_case import lower_case, upper_case
 
 
-def _size(value: object) -> int:
-    """Characters of a text (the library counts bytes), items of a list, members of an object."""
-    if not isinstance(value, (str, list, dict)):
-        raise TypeError("size takes a text, a list or an object")
-    return len(value)
+class Functions:
+    """The functions of one evaluation. Each notes a value it cannot take and goes on.
 
+    It raises nothing, because the library writes each exception to the log, for any author to fill.
+    """
 
-def _lower(value: object, locale: object = None) -> str:
-    return lower_case(_text(value), locale)
+    def __init__(self) -> None:
+        self.refused: str | None = None
 
+    def named(self, names: frozenset[str]) -> dict[str, Callable[..., Any]]:
+        return {name: getattr(self, _METHODS[name]) for name in names if name in _METHODS}
 
-def _upper(value: object, locale: object = None) -> str:
-    return upper_case(_text(value), locale)
+    def size(self, *values: object) -> int:
+        """Characters of a text (the library counts bytes), items of a list, or members."""
+        match values:
+            case [str() | list() | dict() as value]:
+                return len(value)
+        self.refused = "size"
+        return 0
 
+    def lower(self, *values: object) -> str:
+        return self._change("lower", lower_case, *values)
 
-def _trim(value: object) -> str:
-    return _text(value).strip()
+    def upper(self, *values: object) -> str:
+        return self._change("upper", upper_case, *values)
 
+    def trim(self, *values: object) -> str:
+        return self._change("trim", str.strip, *values)
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("the function takes a text")
-    return value
+    def _change(self, name: str, change: Callable[..., str], *values: object) -> str:
+        match values:
+            case [str(text)]:
+                return change(text)
+            case [str(text), str(locale)] if name != "trim":
+                return change(text, locale)
+        self.refused = name
+        return ""
 
 
 # By the name that the condition is written anew with: the library's own size() cannot be replaced.
-FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
-    "mirsal_size": _size,
-    "lower": _lower,
-    "upper": _upper,
-    "trim": _trim,
-}
+_METHODS = {"mirsal_size": "size", "lower": "lower", "upper": "upper", "trim": "trim"}

@@ -8,7 +8,7 @@ PATTERN_LENGTH: Final = 200
 SIZE_LIMIT: Final = 500
 
 _PIECE = re.compile(
-    r"(?P<escape>\\[pP]\{[^}]*\}|\\.)|(?P<set>\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\])"
+    r"(?P<escape>\\(?:[pPxuU]\{[^}]*\}|[pP].|.))|(?P<set>\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\])"
     r"|(?P<open>\((?:\?[^():]*:)?)|(?P<close>\))|\{(?P<count>\d+(?:,\d*)?)\}|(?P<one>.)",
     re.DOTALL,
 )

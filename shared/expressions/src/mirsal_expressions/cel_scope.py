@@ -46,11 +46,12 @@ def narrow(scope: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
 def check_cost(cost: Cost, given: Mapping[str, Any]) -> None:
     """Raises RefusedError when the evaluation could take long on these values.
 
-    Each operation may touch every element and character, once for every round of the loops.
+    Each operation may touch every element and character, once for every round of the loops, and
+    each addition copies what was added up before it.
     """
     elements, characters = _weigh(given)
     elements += cost.literals
-    size = elements + characters * (1 + cost.additions) // _CHARACTERS_A_UNIT
+    size = (elements + characters // _CHARACTERS_A_UNIT) * (1 + cost.additions)
     work = cost.operations * elements**cost.loops_deep * size
     work += characters * cost.pattern_steps // _PATTERN_STEPS_A_UNIT
     if work > WORK_LIMIT:

@@ -1,15 +1,14 @@
 """Conditions: check and evaluate CEL over the members that a condition reads, within a bound."""
 
 import json
-import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import cel
 
-from mirsal_expressions.cel_errors import explain_evaluation, explain_syntax
-from mirsal_expressions.cel_functions import FUNCTIONS
+from mirsal_expressions.cel_errors import explain_evaluation, explain_syntax, refuse_value
+from mirsal_expressions.cel_functions import Functions
 from mirsal_expressions.cel_rules import SOURCE_LIMIT, Cost, Examiner
 from mirsal_expressions.cel_scope import check_cost, merge_paths, narrow
 from mirsal_expressions.cel_tokens import tokenize
@@ -18,9 +17,6 @@ from mirsal_expressions.members import Path, check_path
 
 _CACHED_CONDITIONS: Final = 2048
 
-# The library also warns of each refused value, with parts of it; the error says it all.
-logging.getLogger("cel").setLevel(logging.CRITICAL)
-
 
 class Condition(NamedTuple):
     """A compiled condition, what it reads and what it may cost."""
@@ -28,7 +24,7 @@ class Condition(NamedTuple):
     program: cel.Program
     paths: tuple[tuple[Path, int], ...]
     wanted: dict[str, Any]
-    functions: dict[str, Callable[..., Any]]
+    functions: frozenset[str]
     cost: Cost
 
 
@@ -74,11 +70,15 @@ def read_paths(source: str) -> tuple[Path, ...]:
 
 
 def _execute(condition: Condition, given: Mapping[str, Any], scope: Mapping[str, Any]) -> Any:
+    functions = Functions()
     try:
-        return condition.program.execute({**given, **condition.functions})
+        result = condition.program.execute({**given, **functions.named(condition.functions)})
     except (LookupError, ArithmeticError, TypeError, ValueError, RuntimeError) as error:
         source = condition.program.source
         raise explain_evaluation(error, source, condition.paths, scope) from None
+    if functions.refused:
+        raise refuse_value(functions.refused)
+    return result
 
 
 def _compile(source: str) -> Condition | ExpressionFault:
@@ -100,7 +100,7 @@ def _compile_cached(source: str) -> Condition | ExpressionFault:
         program=program,
         paths=tuple(examiner.paths),
         wanted=merge_paths(path for path, _ in examiner.paths),
-        functions={name: FUNCTIONS[name] for name in examiner.functions if name in FUNCTIONS},
+        functions=frozenset(examiner.functions),
         cost=examiner.cost(),
     )
 

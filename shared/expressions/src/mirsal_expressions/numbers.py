@@ -1,5 +1,6 @@
 """The `number` filter: separators, decimals and digits, never the machine's locale."""
 
+import math
 import re
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
@@ -80,9 +81,10 @@ def _read_number(value: object) -> Decimal:
         if value.bit_length() <= _INT_BITS_LIMIT:
             return Decimal(value)
     elif isinstance(value, float):
-        number = Decimal(repr(value))
-        if number.is_finite():
-            return number
+        if value.is_integer():
+            return Decimal(int(value))
+        if math.isfinite(value):
+            return Decimal(repr(value))
     elif isinstance(value, Decimal):
         if value.is_finite() and abs(value.adjusted()) < _EXACT.prec // 2:
             return value
