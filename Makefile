@@ -10,6 +10,7 @@ demo: setup ## 200 leads through e-mail and WhatsApp on real servers, and what a
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
 
 test: setup ## all tests (ARGS="-k words" for some)
+	@$(VENV_PYTHON) -m mirsal_testing.stack fetch
 	@$(VENV_PYTHON) -m pytest $(ARGS)
 
 up: setup ## start the platform on this machine; URLs and key go to .mirsal/env

@@ -198,7 +198,7 @@ async def test_the_callers_settings_win(folder: Path) -> None:
 
 async def test_a_service_that_cannot_start_fails_the_stack_with_its_reason(folder: Path) -> None:
     stack = Stack(folder / "state", environment={**TOYS, "TOY_FAILS": "worker-2"})
-    with pytest.raises(StackError, match=r"(?s)worker-2 ended with code 1 .*this toy is broken"):
+    with pytest.raises(StackError, match=r"(?s)worker-2 ended with code 1 .*this toy is \[broken\]"):
         await stack.up()
     assert not stack.folder.run.exists()
     assert not processes_in(folder)
@@ -286,7 +286,7 @@ def test_a_command_that_fails_says_why(folder: Path) -> None:
         del os.environ["TOY_FAILS"]
     assert before is None
     assert failed.returncode == 1
-    assert "this toy is broken" in failed.stdout
+    assert "this toy is [broken]" in failed.stdout
 
 
 def test_a_shell_that_has_read_the_env_file_can_start_again(

@@ -4,7 +4,7 @@ from mirsal_testing.stack.table import Service, Simulator, Table
 
 TABLE = Table(
     services=(
-        Service("gateway", "toy_service", "MIRSAL_GATEWAYS", ready="gateway"),
+        Service("gateway", "toy_service", "MIRSAL_GATEWAYS", serves_api=True),
         Service("worker", "toy_service", "MIRSAL_TOY_WORKERS", processes=2),
         Service("unused", "toy_service", "MIRSAL_UNUSED", processes=0),
     ),

@@ -72,10 +72,12 @@ async def prepare_runtime() -> KafkaRuntime:
     folder = cache_folder() / f"kafka-{KAFKA_VERSION}"
     jars = pinned_jars()
     runtime = KafkaRuntime(java_binary(), tuple(folder / jar.file_name for jar in jars))
-    startup_cache = folder / f"{_fingerprint(runtime, jars)}.aot"
-    if not startup_cache.is_file() or not _are_there(jars, folder):
+    if not _are_there(jars, folder):
         async with exclusive(folder / ".lock", seconds=_LOCK_SECONDS):
             await fetch_jars(jars, folder, choose_repository())
+    startup_cache = folder / f"{_fingerprint(runtime)}.aot"
+    if not startup_cache.is_file():
+        async with exclusive(folder / ".lock", seconds=_LOCK_SECONDS):
             if not startup_cache.is_file():
                 await _train(runtime, startup_cache)
     if startup_cache.stat().st_size == 0:
@@ -84,16 +86,17 @@ async def prepare_runtime() -> KafkaRuntime:
 
 
 def _are_there(jars: Iterable[Jar], folder: Path) -> bool:
-    """A look at the sizes only: the hashes were checked before the start-up cache was made."""
+    """A look at the sizes only: the hashes were checked when the files were put there."""
     try:
         return all((folder / jar.file_name).stat().st_size == jar.size for jar in jars)
     except FileNotFoundError:
         return False
 
 
-def _fingerprint(runtime: KafkaRuntime, jars: Iterable[Jar]) -> str:
-    """The JVM takes a start-up cache only with the same Java, flags and class path."""
-    parts = [java_version(), *runtime.arguments(), *(jar.sha256 for jar in jars)]
+def _fingerprint(runtime: KafkaRuntime) -> str:
+    """The JVM takes a start-up cache only for the same Java, flags and files of the same age."""
+    ages = [str(jar.stat().st_mtime_ns) for jar in runtime.jars]
+    parts = [java_version(), *runtime.arguments()[1:], *ages]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 import psutil
 
+from mirsal_testing.servers.server import ServerError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -118,7 +120,13 @@ def user_switch(user: str | None) -> UserSwitch:
     """Runs as that user, with its main group only; None: no change."""
     if user is None:
         return {}
-    entry = pwd.getpwnam(user)
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise ServerError(
+            f"there is no user {user} for a server that must not run as root: add one, or run "
+            "as an ordinary user"
+        ) from None
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import shutil
 import stat
 import tempfile
 from pathlib import Path
 
 from mirsal_testing.servers.cache import cache_folder
+from mirsal_testing.servers.processes import user_switch
 from mirsal_testing.servers.server import ServerError
 
 UNPRIVILEGED = "nobody"
@@ -34,8 +34,8 @@ def is_reachable(path: Path) -> bool:
 
 def hand_over(path: Path) -> None:
     """Gives a file or folder, not what is in it, to the unprivileged user."""
-    user = pwd.getpwnam(UNPRIVILEGED)
-    os.chown(path, user.pw_uid, user.pw_gid)
+    switch = user_switch(UNPRIVILEGED)
+    os.chown(path, switch["user"], switch["group"])
 
 
 def reachable_copy(folder: Path, name: str) -> Path:

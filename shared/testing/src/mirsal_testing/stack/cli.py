@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from mirsal_testing.servers.choice import fetch_binaries
 from mirsal_testing.servers.server import ServerError
 from mirsal_testing.stack.follow import follow_logs
 from mirsal_testing.stack.launch import StackError
@@ -34,7 +36,7 @@ def up() -> None:
     try:
         started = asyncio.run(stack.up(_Progress().show))
     except (StackError, ServerError) as error:
-        console.print(f"[red]Mirsal did not start:[/] {error}", markup=True)
+        console.print(f"[red]Mirsal did not start:[/] {escape(str(error))}")
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         console.print("interrupted; all is down again")
@@ -42,6 +44,16 @@ def up() -> None:
     seconds = time.monotonic() - began
     console.print(f"Mirsal is up ({seconds:.1f} s)." if started else "Mirsal is up already.")
     _show_places(stack)
+
+
+@app.command()
+def fetch() -> None:
+    """Downloads what the servers need; quick if it is there. `up` does it too."""
+    try:
+        asyncio.run(fetch_binaries())
+    except ServerError as error:
+        console.print(f"[red]Cannot fetch the servers:[/] {escape(str(error))}")
+        raise typer.Exit(1) from error
 
 
 @app.command()

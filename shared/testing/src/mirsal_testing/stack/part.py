@@ -39,7 +39,7 @@ class Part(Protocol):
 
 
 class ServiceProcess:
-    """One process of a service or simulator, ready when its URL answers 200."""
+    """One process of a service or simulator, ready when all its URLs answer 200."""
 
     def __init__(
         self,
@@ -47,12 +47,12 @@ class ServiceProcess:
         program: Program,
         folder: StateFolder,
         *,
-        ready_url: str,
+        ready_urls: tuple[str, ...],
         listens_on: int | None = None,
     ) -> None:
-        """`listens_on`: the port in `ready_url`, where several processes share it."""
+        """`listens_on`: a port that several processes share and that it must have opened."""
         self.name = name
-        self._ready_url = ready_url
+        self._ready_urls = ready_urls
         self._listens_on = listens_on
         self.log = folder.log_of(name)
         self._program = program
@@ -77,10 +77,11 @@ class ServiceProcess:
             await asyncio.sleep(_POLL)
 
     async def _is_ready(self, child: ChildProcess) -> bool:
-        # Behind a shared port another process may be the one that answers.
-        if self._listens_on is not None and not listens(child.pid, self._listens_on):
-            return False
-        return await http_answers(self._ready_url)
+        for url in self._ready_urls:
+            if not await http_answers(url):
+                return False
+        # At a shared port it may have been another process that has answered.
+        return self._listens_on is None or listens(child.pid, self._listens_on)
 
     async def stop(self) -> None:
         if self._child is not None:

@@ -115,9 +115,9 @@ class Plan:
         }
         return {
             "PYTHONUNBUFFERED": "1",
-            **self._outward,
             **secrets,
             **self._given,
+            **self._outward,
             **self.servers.urls(),
             "MIRSAL_STATE_DIR": str(self._folder.root),
         }
@@ -139,18 +139,19 @@ class Plan:
     def _make_outward(self) -> dict[str, str]:
         """The settings that say where the gateway and the simulators are."""
         port = self._port("MIRSAL_PORT")
-        found = {"MIRSAL_PORT": str(port), "MIRSAL_URL": f"http://127.0.0.1:{port}"}
+        found = {"MIRSAL_PORT": str(port)}
         for simulator in self._used_simulators():
             ports = {setting: str(self._port(setting)) for setting in simulator.ports}
             found |= ports
             found |= {name: value.format(**ports) for name, value in simulator.gives.items()}
-        return {name: self._given.get(name) or value for name, value in found.items()}
+        chosen = {name: self._given.get(name) or value for name, value in found.items()}
+        return {**chosen, "MIRSAL_URL": f"http://127.0.0.1:{port}"}
 
     def _make_simulator(self, simulator: Simulator) -> ServiceProcess:
         program = Program([sys.executable, "-m", simulator.module], self.job_environment())
         port = self._port(simulator.ports[-1])
         return ServiceProcess(
-            simulator.name, program, self._folder, ready_url=f"http://127.0.0.1:{port}/health"
+            simulator.name, program, self._folder, ready_urls=(f"http://127.0.0.1:{port}/health",)
         )
 
     def _make_process(self, service: Service, index: int, count: int) -> ServiceProcess:
@@ -163,14 +164,16 @@ class Plan:
         }
         name = instance if count > 1 else service.name
         program = Program([sys.executable, "-m", service.module], environment)
-        if service.ready == "gateway":
-            return ServiceProcess(
-                name,
-                program,
-                self._folder,
-                ready_url=f"{self._outward['MIRSAL_URL']}/api/automation/health",
-                listens_on=int(self._outward["MIRSAL_PORT"]),
-            )
         health = f"http://127.0.0.1:{port}"
         self._health[f"MIRSAL_{instance.upper().replace('-', '_')}_HEALTH_URL"] = health
-        return ServiceProcess(name, program, self._folder, ready_url=f"{health}/ready")
+        ready = (f"{health}/ready",)
+        if not service.serves_api:
+            return ServiceProcess(name, program, self._folder, ready_urls=ready)
+        api = f"{self._outward['MIRSAL_URL']}/api/automation/health"
+        return ServiceProcess(
+            name,
+            program,
+            self._folder,
+            ready_urls=(*ready, api),
+            listens_on=int(self._outward["MIRSAL_PORT"]),
+        )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,8 @@ class Service:
 
     `python -m <module>` is one process of it; the environment variable `setting` says how many
     run. With `migrates`, `python -m <module>.migrate` brings its schema up to date before that.
+    Each process serves GET /ready at `MIRSAL_HEALTH_PORT`; those of a service that `serves_api`
+    share `MIRSAL_PORT` besides.
     """
 
     name: str
@@ -28,7 +30,7 @@ class Service:
     setting: str
     processes: int = 1
     migrates: bool = True
-    ready: Literal["health", "gateway"] = "health"
+    serves_api: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Table:
 
 PLATFORM = Table(
     services=(
-        Service("gateway", "gateway", "MIRSAL_GATEWAYS", ready="gateway"),
+        Service("gateway", "gateway", "MIRSAL_GATEWAYS", serves_api=True),
         Service("orchestrator", "orchestrator", "MIRSAL_ORCHESTRATORS"),
         Service("email-worker", "email_worker", "MIRSAL_EMAIL_WORKERS"),
         Service("whatsapp-worker", "whatsapp_worker", "MIRSAL_WHATSAPP_WORKERS"),

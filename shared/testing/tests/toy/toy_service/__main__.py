@@ -28,7 +28,7 @@ class SharedPortServer(HTTPServer):
 def prepare_service(instance: str) -> list[int]:
     """The ports to serve; ends the process if this is the one that is told to fail."""
     if os.environ.get("TOY_FAILS") == instance:
-        sys.exit("this toy is broken")
+        sys.exit("this toy is [broken]")
     written = Path(os.environ["MIRSAL_STATE_DIR"], f"{instance}.json")
     written.write_text(json.dumps(dict(os.environ)), encoding="utf-8")
     ports = [int(os.environ["MIRSAL_HEALTH_PORT"])]
