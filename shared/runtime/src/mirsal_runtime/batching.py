@@ -13,7 +13,8 @@ class Batcher(Generic[ItemT, AnswerT]):
     """Runs `flush` over what has gathered, at most `parallel` flushes at a time.
 
     `flush` takes up to `limit` items and returns one answer an item, in order. What it raises
-    is raised to each caller of that batch. Nothing waits on a timer: an item that comes while
+    is raised to each caller of that batch. A caller that is cancelled leaves its item to be
+    flushed all the same. Nothing waits on a timer: an item that comes while
     no flush is under way goes at once.
     """
 
@@ -46,6 +47,8 @@ class Batcher(Generic[ItemT, AnswerT]):
             batch = [self._waiting.popleft() for _ in range(count)]
             try:
                 answers = await self._flush([item for item, _ in batch])
+                if len(answers) != count:
+                    raise ValueError(f"{len(answers)} answers to {count} items")
             except BaseException as error:
                 for _, future in batch:
                     if not future.done():

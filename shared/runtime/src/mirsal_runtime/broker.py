@@ -16,6 +16,8 @@ from mirsal_runtime.settings import RuntimeSettings
 SEND_SECONDS = 4.0
 CLOSE_SECONDS = 4.0
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+# What Kafka adds to key, value and headers: a batch's head, and lengths.
+_RECORD_BYTES = 256
 
 log = structlog.get_logger(__name__)
 
@@ -24,12 +26,19 @@ class BrokerUnavailable(Exception):
     """Kafka did not acknowledge in time: whether the message counts is open."""
 
 
+class MessageTooLarge(Exception):
+    """A message is over the limit of topics and producers, now and for ever; none was sent."""
+
+
 class Outgoing(NamedTuple):
-    """A message to send; `topic` is the contract's name, without the prefix of the settings."""
+    """A message to send; `topic` is the contract's name, without the prefix of the settings.
+
+    Key and value are bytes, or None, only where somebody else's record is passed on as it was.
+    """
 
     topic: str
-    key: str
-    value: bytes
+    key: str | bytes | None
+    value: bytes | None
     headers: Headers
 
 
@@ -50,8 +59,12 @@ class Publisher:
     async def send(self, messages: Sequence[Outgoing]) -> None:
         """Send all and wait until Kafka has acknowledged all.
 
-        Raises `BrokerUnavailable` after `send_seconds`; some may have been written then.
+        Raises `BrokerUnavailable` after `send_seconds`; some may have been written then. Raises
+        `MessageTooLarge` before anything is sent.
         """
+        for message in messages:
+            if size_of(message) > MAX_MESSAGE_BYTES:
+                raise MessageTooLarge(f"{size_of(message)} bytes for {message.topic}")
         producer = self._producer
         try:
             async with asyncio.timeout(self._send_seconds):
@@ -61,7 +74,7 @@ class Publisher:
                     await producer.send(
                         prefix + message.topic,
                         value=message.value,
-                        key=message.key.encode(),
+                        key=_key_of(message),
                         headers=message.headers,
                     )
                     for message in messages
@@ -116,6 +129,18 @@ class Publisher:
         task.add_done_callback(self._closing.discard)
 
 
+def size_of(message: Outgoing) -> int:
+    """What the message takes in Kafka, in bytes, or a little more."""
+    key = message.key or b""
+    headers = sum(len(name) + len(value) + 8 for name, value in message.headers)
+    # A character of a key takes at most 4 bytes; keys are short.
+    return _RECORD_BYTES + 4 * len(key) + len(message.value or b"") + headers
+
+
+def _key_of(message: Outgoing) -> bytes | None:
+    return message.key.encode() if isinstance(message.key, str) else message.key
+
+
 async def _stop_in_time(producer: AIOKafkaProducer) -> None:
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -156,3 +181,16 @@ def make_consumer(
     )
     consumer.subscribe([settings.topic_prefix + topic for topic in topics], listener=listener)
     return consumer
+
+
+async def close_consumer(consumer: AIOKafkaConsumer, *, leave: bool) -> None:
+    """Stop a consumer; never takes longer than a few seconds.
+
+    With `leave` its partitions go to others at once; without, they wait 6 s for a process of the
+    same name.
+    """
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await consumer.stop()
+    except (KafkaError, TimeoutError) as error:
+        log.warning("consumer_not_closed", error=repr(error))

@@ -6,11 +6,16 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from mirsal_runtime.settings import RuntimeSettings
 
 READ_SECONDS = 3.0
+RETRY_SECONDS = 0.1
 
 
 class DepthsUnknown(Exception):
@@ -91,8 +96,14 @@ async def _find_partitions(
 async def _read_commits(
     admin: AIOKafkaAdminClient, settings: RuntimeSettings, group: str
 ) -> dict[TopicPartition, int]:
-    found = await admin.list_consumer_group_offsets(settings.topic_prefix + group)
-    return {place: commit.offset for place, commit in found.items()}
+    while True:
+        try:
+            found = await admin.list_consumer_group_offsets(settings.topic_prefix + group)
+        except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
+            # A broker that has never had a group makes its topic of offsets first.
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return {place: commit.offset for place, commit in found.items()}
 
 
 def _names(groups: Mapping[str, str]) -> list[str]:

@@ -20,6 +20,7 @@ MetricName: TypeAlias = Literal[
     "mirsal_decision_seconds",
     "mirsal_timers_due",
     "mirsal_timers_late_seconds",
+    "mirsal_runs_swept_total",
     # Connectors.
     "mirsal_attempts_in_flight",
     "mirsal_attempts_set_aside",

@@ -72,6 +72,9 @@ DECISION_SECONDS = _histogram(
     "mirsal_decision_seconds", "One batch's decisions.", (), _SHORT_SECONDS
 )
 TIMERS_DUE = _gauge("mirsal_timers_due", "Runs whose wake-up time has come.")
+RUNS_SWEPT = _counter(
+    "mirsal_runs_swept_total", "Overdue runs that the sweeper had woken again.", ()
+)
 TIMERS_LATE = _gauge("mirsal_timers_late_seconds", "How late the oldest due wake-up is.")
 ATTEMPTS_IN_FLIGHT = _gauge(
     "mirsal_attempts_in_flight", "Attempts that hold a slot.", ("connector_type",)

@@ -1,5 +1,7 @@
 """Connections to PostgreSQL: pools whose sessions have the service's role, schema and limits."""
 
+import asyncio
+
 import asyncpg
 import orjson
 from pydantic import SecretStr
@@ -39,6 +41,15 @@ async def open_pool(
             "timezone": "UTC",
         },
     )
+
+
+async def close_pool(pool: "asyncpg.Pool[asyncpg.Record]", *, seconds: float = 2.0) -> None:
+    """Close a pool; connections that are busy after `seconds` are cut."""
+    try:
+        async with asyncio.timeout(seconds):
+            await pool.close()
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()
 
 
 async def _speak_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -1,6 +1,7 @@
 """The settings that every process has; a service's own settings stay in the service."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +13,10 @@ class RuntimeSettings(BaseSettings):
     `instance` names the process among its siblings and stays the same across its restarts
     (`whatsapp-worker-1`, a pod's name): it is the process's membership in its consumer group and
     the owner of its journal in `state_dir`.
+
+    `leave_group`: whether a process that ends leaves its consumer group at once. It need not
+    where one of the same name comes back within seconds (a pod of a StatefulSet, `make up`): that
+    one takes its place without a rebalance. Where names change (a Deployment) it should.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIRSAL_", populate_by_name=True, extra="ignore")
@@ -29,6 +34,7 @@ class RuntimeSettings(BaseSettings):
     topic_prefix: str = ""
     topic_replication: int | None = None
     instance: str = "local-1"
+    leave_group: bool = False
     state_dir: Path = Path(".mirsal")
     health_host: str = "127.0.0.1"
     health_port: int = 0
@@ -36,3 +42,15 @@ class RuntimeSettings(BaseSettings):
     otlp_endpoint: str | None = Field(
         default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT")
     )
+
+
+class ConnectorSettings(RuntimeSettings):
+    """What a connector's process has besides.
+
+    `slots`: attempts in flight at a time. `window`: records that may be open beyond the committed
+    offset. `dead_letter_limit`: so many unreadable records in a row end the reading.
+    """
+
+    slots: Annotated[int, Field(ge=1, le=1000)] = 50
+    window: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    dead_letter_limit: Annotated[int, Field(ge=1)] = 100

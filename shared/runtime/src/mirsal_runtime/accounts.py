@@ -1,0 +1,146 @@
+"""Which waiting command begins next: the pool is shared fairly between accounts. Pure.
+
+While only one account is about, it may have the whole pool. Of the accounts that were about
+within the last minute each has a few slots that no other may take, so that one whose provider
+hangs cannot hold up the others; beyond these the account that has the least in flight is next.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+from mirsal_runtime.watermarks import Watermark
+from mirsal_runtime.work import Work
+
+ABOUT_SECONDS = 60.0
+RESERVED_SLOTS = 5
+SHORTEST_RETURN = 1.0
+LONGEST_RETURN = 60.0
+_RATE_SECONDS = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """One workspace's commands in this process."""
+
+    seen_at: float
+    waiting: deque[Work] = field(default_factory=deque)
+    running: int = 0
+    ended: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+    returns_at: float = 0.0
+
+
+class Pool:
+    """The slots, and who waits for one.
+
+    Times are monotonic seconds. A command is `put`, then taken by `take`, then `release`d.
+    """
+
+    def __init__(self, slots: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._slots = slots
+        self._clock = clock
+        self._accounts: dict[str, Account] = {}
+        self._swept_at = clock()
+        self.running = 0
+        self.waiting = 0
+
+    def put(self, work: Work) -> float | None:
+        """Have a command wait; or, where its account has too many waiting while others are
+        about, take it not: the answer is then in how many seconds it should come back."""
+        now = self._clock()
+        account = self._accounts.get(work.account)
+        if account is None:
+            account = self._accounts[work.account] = Account(now)
+        account.seen_at = now
+        self._sweep(now)
+        if len(account.waiting) >= 2 * self._slots and len(self._accounts) > 1:
+            return self._return_of(account, now)
+        account.waiting.append(work)
+        self.waiting += 1
+        return None
+
+    def take(self) -> Work | None:
+        """The next command to begin; None if none may."""
+        while self.waiting and self.running < self._slots:
+            account = self._next()
+            if account is None:
+                return None
+            work = account.waiting.popleft()
+            self.waiting -= 1
+            if not work.dropped:
+                account.running += 1
+                self.running += 1
+                return work
+        return None
+
+    def release(self, work: Work) -> None:
+        """A command that was taken has its slot no more."""
+        account = self._accounts[work.account]
+        account.running -= 1
+        self.running -= 1
+        account.seen_at = now = self._clock()
+        account.ended.append(now)
+
+    def drop(self, watermarks: Collection[Watermark]) -> list[Work]:
+        """Take out the waiting commands of these partitions; they are marked as dropped."""
+        dropped = [work for work in self.all_waiting() if work.watermark in watermarks]
+        for work in dropped:
+            work.dropped = True
+        for account in self._accounts.values():
+            account.waiting = deque(work for work in account.waiting if not work.dropped)
+        self.waiting -= len(dropped)
+        return dropped
+
+    def all_waiting(self) -> Iterator[Work]:
+        """The commands that have no slot yet."""
+        return chain.from_iterable(account.waiting for account in self._accounts.values())
+
+    def _next(self) -> Account | None:
+        """The account with the least in flight that may have another slot."""
+        if len(self._accounts) == 1:
+            return next(iter(self._accounts.values()))
+        own = self._reserved()
+        free = self._slots - self.running
+        lacking = sum(max(0, own - each.running) for each in self._accounts.values())
+        best: Account | None = None
+        for account in self._accounts.values():
+            if not account.waiting or (best is not None and account.running >= best.running):
+                continue
+            others_lack = lacking - max(0, own - account.running)
+            if account.running < own or free > others_lack:
+                best = account
+        if best is not None:
+            self._move_last(best)
+        return best
+
+    def _move_last(self, account: Account) -> None:
+        """Among equals the one that waited longest for its turn is first."""
+        name = account.waiting[0].account
+        self._accounts[name] = self._accounts.pop(name)
+
+    def _reserved(self) -> int:
+        return min(RESERVED_SLOTS, self._slots // (2 * len(self._accounts)))
+
+    def _sweep(self, now: float) -> None:
+        """Forget accounts that are about no longer."""
+        if now - self._swept_at < 1.0:
+            return
+        self._swept_at = now
+        gone = [
+            name
+            for name, each in self._accounts.items()
+            if not each.running and not each.waiting and now - each.seen_at > ABOUT_SECONDS
+        ]
+        for name in gone:
+            del self._accounts[name]
+
+    def _return_of(self, account: Account, now: float) -> float:
+        """When the account will have room, at the rate at which its commands end."""
+        while account.ended and account.ended[0] < now - _RATE_SECONDS:
+            account.ended.popleft()
+        rate = max(1.0, len(account.ended) / _RATE_SECONDS)
+        earliest = now + max(SHORTEST_RETURN, len(account.waiting) / rate)
+        account.returns_at = min(max(account.returns_at, earliest) + 1 / rate, now + LONGEST_RETURN)
+        return account.returns_at - now

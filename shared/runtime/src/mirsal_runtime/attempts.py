@@ -1,0 +1,167 @@
+"""Makes one attempt: parameters, the connector's function, and what its end means."""
+
+import asyncio
+import traceback
+from datetime import UTC, datetime
+from typing import Generic, NamedTuple
+
+import structlog
+from pydantic import ValidationError
+
+from mirsal_runtime import statuses, telemetry
+from mirsal_runtime.claims import ClaimDesk, LiveAttempt, Refusal
+from mirsal_runtime.connector import Connector, ParamsT, ResourceT, ResultT
+from mirsal_runtime.failpoints import pass_by
+from mirsal_runtime.failures import (
+    AttemptFailure,
+    OutcomeUnknown,
+    PermanentError,
+    RetryableError,
+)
+from mirsal_runtime.statuses import Ending
+from mirsal_runtime.work import Work, faults_of
+
+log = structlog.get_logger(__name__)
+
+
+class Made(NamedTuple):
+    """An attempt that ended, or why it was not begun. `claimed`: the ledger has a row for it."""
+
+    ending: Ending | None
+    refusal: Refusal | None = None
+    claimed: bool = False
+
+
+class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
+    """Makes the attempts of one connector, with the resource that they share."""
+
+    def __init__(
+        self,
+        connector: Connector[ParamsT, ResultT, ResourceT],
+        resource: ResourceT,
+        desk: ClaimDesk,
+    ) -> None:
+        self._connector = connector
+        self._resource = resource
+        self._desk = desk
+        self._live: dict[Work, LiveAttempt] = {}
+        self._span = f"{connector.name} attempt"
+
+    async def make(self, work: Work) -> Made:
+        """Make the attempt; never raises but for a cancellation."""
+        started_at = datetime.now(UTC)
+        command = work.command
+        attributes: dict[str, telemetry.SpanValue] = {
+            "mirsal.run_id": command.run_id,
+            "mirsal.execution_id": command.execution_id,
+            "mirsal.attempt": command.attempt,
+        }
+        with telemetry.span(
+            self._span, parent=work.traceparent, kind="consumer", attributes=attributes
+        ) as span:
+            if self._desk.seems_expired(work):
+                return await self._expire(work, started_at)
+            made = await self._call(work, span.traceparent, started_at)
+            if made.ending is not None and made.ending.state != "succeeded":
+                span.fail(made.ending.code)
+            return made
+
+    def stop_all(self) -> None:
+        """End what is under way: the process ends."""
+        for attempt in self._live.values():
+            attempt.stop()
+
+    async def _expire(self, work: Work, started_at: datetime) -> Made:
+        """Let the ledger say whether it is too late, without making anything ready."""
+        answer = await self._desk.claim(work)
+        if not isinstance(answer, Refusal):
+            # Our idea of the ledger's clock was wrong: nothing was begun, the next try may.
+            work.asked = True
+            return Made(None, Refusal("late"))
+        return Made(None, answer)
+
+    async def _call(self, work: Work, traceparent: str, started_at: datetime) -> Made:
+        command = work.command
+        try:
+            params = self._connector.params.model_validate(command.config)
+        except ValidationError as error:
+            return Made(
+                statuses.fail(
+                    command, PermanentError("invalid_params", faults_of(error)), started_at
+                )
+            )
+        timer = asyncio.timeout(command.timeout_seconds)
+        attempt = LiveAttempt(work, traceparent, timer, self._desk)
+        self._live[work] = attempt
+        try:
+            async with timer:
+                result = await self._connector.send(params, attempt, self._resource)
+        except Exception as error:  # noqa: BLE001 - whatever a connector raises has a meaning
+            return self._made_of(error, attempt, timer, started_at)
+        finally:
+            del self._live[work]
+        return self._made_of_result(result, attempt, started_at)
+
+    def _made_of_result(self, result: ResultT, attempt: LiveAttempt, started_at: datetime) -> Made:
+        if attempt.refusal is not None:
+            return Made(None, attempt.refusal)
+        if not attempt.claimed:
+            failure = OutcomeUnknown(
+                "not_claimed", "The connector returned without claiming: that is a fault in it."
+            )
+            return Made(statuses.fail(attempt.command, failure, started_at))
+        pass_by("after_call")
+        repeatable = self._connector.repeatable
+        ending = statuses.succeed(attempt.command, result, started_at, repeatable=repeatable)
+        return Made(ending, claimed=True)
+
+    def _made_of(
+        self,
+        error: Exception,
+        attempt: LiveAttempt,
+        timer: asyncio.Timeout,
+        started_at: datetime,
+    ) -> Made:
+        if attempt.refusal is not None:
+            return Made(None, attempt.refusal)
+        if attempt.stopped and (not attempt.claimed or self._connector.repeatable):
+            return Made(None, Refusal("dropped"))
+        if attempt.claimed:
+            pass_by("after_call")
+        if not isinstance(error, AttemptFailure) and not timer.expired():
+            log_fault(error, self._connector.name)
+        failure = failure_of(error, claimed=attempt.claimed, timed_out=timer.expired())
+        if attempt.claimed and self._connector.repeatable and isinstance(failure, OutcomeUnknown):
+            failure = RetryableError(failure.code, failure.message, details=failure.details)
+        return Made(statuses.fail(attempt.command, failure, started_at), claimed=attempt.claimed)
+
+
+def failure_of(error: Exception, *, claimed: bool, timed_out: bool) -> AttemptFailure:
+    """What a connector's exception says of the effect, before and after its claim.
+
+    The words of an exception that is not of `mirsal_runtime.failures` stay out: they may hold
+    secrets and personal data.
+    """
+    if isinstance(error, OutcomeUnknown) and not claimed:
+        return RetryableError(error.code, error.message, details=error.details)
+    if isinstance(error, AttemptFailure):
+        return error
+    kind = type(error).__name__
+    if claimed and timed_out:
+        return OutcomeUnknown("timeout", "The provider did not answer in time.")
+    if timed_out:
+        return RetryableError("timeout", "The attempt was not ready to be sent in time.")
+    if claimed:
+        return OutcomeUnknown("connector_error", f"The connector failed in its call: {kind}.")
+    return RetryableError("connector_error", f"The connector failed before its call: {kind}.")
+
+
+def log_fault(error: BaseException, connector: str) -> None:
+    """Log where an exception nobody foresaw came from; not its words."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    log.error(
+        "connector_fault",
+        connector=connector,
+        error_type=type(error).__name__,
+        at=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    )

@@ -1,0 +1,1 @@
+"""A real connector that does nothing, to measure and test the platform itself."""
