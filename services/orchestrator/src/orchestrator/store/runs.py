@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 import orjson
@@ -18,7 +18,7 @@ from orchestrator.store.faults import told_apart
 
 SQL = load_queries("orchestrator.store")
 
-Pool = asyncpg.Pool[asyncpg.Record]
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
 class GraphKey(NamedTuple):
