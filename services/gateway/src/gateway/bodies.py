@@ -105,7 +105,7 @@ async def read_model(request: Request, model: type[ModelT]) -> ModelT:
 
 
 def _over(limit: int) -> Problem:
-    return too_large(f"The body may have {limit:,} bytes.", close=True)
+    return too_large(f"The body may have {limit:,} bytes.", is_last=True)
 
 
 def slow() -> Problem:
@@ -115,7 +115,7 @@ def slow() -> Problem:
         "slow-request",
         "Request timeout",
         "The body did not arrive in time.",
-        headers={"Connection": "close"},
+        is_last=True,
     )
 
 

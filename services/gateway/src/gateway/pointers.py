@@ -1,6 +1,6 @@
 """JSON pointers (RFC 6901), and pydantic's errors as faults that carry them. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import JsonValue, ValidationError
 
@@ -28,8 +28,12 @@ def faults_of(error: ValidationError, value: JsonValue, *, at: str = "") -> list
     What pydantic says of several members of one union at the same place is one fault.
     """
     found: dict[str, Fault] = {}
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
-        pointer = at + _pointer_to(value, each["loc"], each["type"])
+    for each in error.errors(include_url=False, include_input=False):
+        pointer, place = _find(value, each["loc"], each["type"])
+        pointer = at + pointer
+        if each["type"] == "too_short" and len(_items(place)) >= each["ctx"]["min_length"]:
+            # Pydantic counts only the items that are right; what is wrong is said of the others.
+            continue
         text = _TEXTS.get(each["type"], each["msg"].removeprefix("Value error, "))
         found.setdefault(pointer, Fault(text, pointer))
         if len(found) == FAULTS:
@@ -37,8 +41,8 @@ def faults_of(error: ValidationError, value: JsonValue, *, at: str = "") -> list
     return list(found.values())
 
 
-def _pointer_to(value: JsonValue, location: Iterable[int | str], kind: str) -> str:
-    """Steps of `location` that the value does not have name a member of a union: left out."""
+def _find(value: JsonValue, location: Iterable[int | str], kind: str) -> tuple[str, JsonValue]:
+    """The pointer and what is there; steps that the value does not have name a union's member."""
     steps = list(location)
     pointer = ""
     for index, step in enumerate(steps):
@@ -49,4 +53,8 @@ def _pointer_to(value: JsonValue, location: Iterable[int | str], kind: str) -> s
         elif not (kind in _NEW_MEMBER and index == len(steps) - 1):
             continue
         pointer = join(pointer, step)
-    return pointer
+    return pointer, value
+
+
+def _items(value: JsonValue) -> Sequence[object]:
+    return value if isinstance(value, list) else ()

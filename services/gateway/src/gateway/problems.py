@@ -7,6 +7,8 @@ import orjson
 from pydantic import JsonValue
 from starlette.responses import Response
 
+from gateway.last_response import LastResponse
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -29,7 +31,10 @@ class Fault(NamedTuple):
 
 
 class Problem(Exception):
-    """Ends a request with `status`. `error` is the text that frontends match on."""
+    """Ends a request with `status`. `error` is the text that frontends match on.
+
+    `is_last` ends the connection, for a body that nobody will read.
+    """
 
     def __init__(
         self,
@@ -41,8 +46,10 @@ class Problem(Exception):
         faults: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, JsonValue] | None = None,
+        is_last: bool = False,
     ) -> None:
         super().__init__(detail)
+        self.is_last = is_last
         self.status = status
         self.kind = kind
         self.error = error
@@ -63,9 +70,8 @@ class Problem(Exception):
         }
         if self.faults:
             body["errors"] = [fault.to_json() for fault in self.faults]
-        return Response(
-            orjson.dumps(body), self.status, headers=self.headers, media_type=MEDIA_TYPE
-        )
+        kind = LastResponse if self.is_last else Response
+        return kind(orjson.dumps(body), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def invalid_key() -> Problem:
@@ -97,10 +103,9 @@ def invalid(faults: Sequence[Fault]) -> Problem:
     return Problem(422, "invalid-request", "Invalid request", detail, faults=faults)
 
 
-def too_large(detail: str, *, close: bool = False) -> Problem:
-    """413; `close` ends the connection, for a body that nobody will read."""
-    headers = {"Connection": "close"} if close else {}
-    return Problem(413, "too-large", "Too large", detail, headers=headers)
+def too_large(detail: str, *, is_last: bool = False) -> Problem:
+    """413."""
+    return Problem(413, "too-large", "Too large", detail, is_last=is_last)
 
 
 def unavailable(

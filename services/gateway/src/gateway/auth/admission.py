@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.auth.rate_limit import RateLimiter, Verdict, client_of
 from gateway.auth.schemas import Principal
 from gateway.auth.service import Doorkeeper
-from gateway.problems import Problem, invalid_key, unavailable
+from gateway.problems import Problem, invalid_key, not_found, unavailable
 from gateway.store import DatabaseUnavailable
 
 GUARDED = "/api/automation"
@@ -80,6 +80,10 @@ class Admission:
             if not verdict.allowed:
                 await _too_many(verdict).to_response()(scope, receive, send)
                 return
+        if "\0" in scope["path"]:
+            # Nothing has such a name, and PostgreSQL has no text for it.
+            await not_found("There is nothing at this path.").to_response()(scope, receive, send)
+            return
         scope.setdefault("state", {})[PRINCIPAL] = principal
         await self._app(scope, receive, send)
 

@@ -3,9 +3,13 @@
 import re
 
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-_PHONE = re.compile(r"[+\uff0b]?[\d\s().\-/\u200e\u200f\u202a-\u202e\u2066-\u2069]*")
+# Which domains can be reached is the mail server's to say: companies use `.local`, tests `.test`.
+SPECIAL_USE_DOMAIN_NAMES.clear()
+_PHONE = re.compile(r"[+\uff0b]?[\d\s().\-/]*")
+# What is copied along with a number out of text that runs from right to left.
+_DIRECTION_MARKS = re.compile(r"[\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _LEAST_DIGITS = 3
 _MOST_CHARACTERS = 40
 _REGION = re.compile(r"[-_]([A-Za-z]{2})(?:[-_]|$)")
@@ -17,16 +21,17 @@ def normalise_phone(text: str, region: str | None) -> str:
     `region` (ISO 3166) is where a number without a country code belongs. Raises `ValueError` for
     what is no phone number at all.
     """
-    text = text.strip()
-    try:
-        parsed = phonenumbers.parse(text, region)
-        if phonenumbers.is_possible_number(parsed):
-            return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    except phonenumbers.NumberParseException:
-        pass
+    text = _DIRECTION_MARKS.sub("", text).strip()
     digits = sum(character.isdecimal() for character in text)
+    # Checked first: the library reads letters as the keys of a telephone.
     if len(text) > _MOST_CHARACTERS or digits < _LEAST_DIGITS or not _PHONE.fullmatch(text):
         raise ValueError("is not a phone number: write it with its country code, as +966501234567")
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return text
+    if phonenumbers.is_possible_number(parsed):
+        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     return text
 
 

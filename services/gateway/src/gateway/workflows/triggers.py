@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field
@@ -16,7 +16,7 @@ def check_time_zone(name: str) -> str:
     """The name, if the tz database has it. Raises `ValueError`."""
     try:
         ZoneInfo(name)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise ValueError("is not a time zone: give an IANA name such as Asia/Riyadh") from error
     return name
 
