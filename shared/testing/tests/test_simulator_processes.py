@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import aiosmtplib
 import httpx
 import pytest
+from mirsal_testing.simulators.control_client import ControlClient
 from mirsal_testing.simulators.smtp import InboxClient
 from mirsal_testing.simulators.whatsapp import WhatsAppSimulatorClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 STOP_SECONDS = 10
 
@@ -42,8 +45,14 @@ def running(module: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str
 
 def stop(process: subprocess.Popen[str]) -> tuple[int, str]:
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=STOP_SECONDS)
-    return process.returncode, said.strip()
+    return last_words(process)
+
+
+def last_words(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and what was not read yet. (`communicate` would lose what a readline buffered.)"""
+    code = process.wait(STOP_SECONDS)
+    assert process.stdout is not None
+    return code, process.stdout.read().strip()
 
 
 async def test_whatsapp_process_serves_and_stops() -> None:
@@ -93,6 +102,57 @@ async def test_smtp_process_serves_and_stops() -> None:
         assert stop(process)[0] == 0
 
 
+def speak_smtp(port: int) -> socket.socket:
+    """A connection on which only the mail itself is still to be sent."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=STOP_SECONDS)
+    connection.recv(1000)
+    for line in ("HELO x", "MAIL FROM:<a@mirsal.test>", "RCPT TO:<b@example.com>", "DATA"):
+        connection.sendall(line.encode() + b"\r\n")
+        connection.recv(1000)
+    return connection
+
+
+def speak_http(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=STOP_SECONDS)
+
+
+WHATSAPP_BODY = b'{"messaging_product":"whatsapp","to":"966501234567","text":{"body":"x"}}'
+WHATSAPP_CALL = (
+    b"POST /v23.0/1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer T\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(WHATSAPP_BODY), WHATSAPP_BODY)
+)
+MAIL = b"Subject: x\r\n\r\n" + b"some text\r\n" * 20_000 + b".\r\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "connect", "sent"),
+    [("whatsapp", speak_http, WHATSAPP_CALL), ("smtp", speak_smtp, MAIL)],
+)
+async def test_what_was_sent_whole_counts_though_its_sender_is_gone(
+    module: str, connect: Callable[[int], socket.socket], sent: bytes
+) -> None:
+    """Else a sender that is killed and sends again would look as if it had sent once."""
+    with running(module) as (process, line):
+        port = int(line.split()[3].removesuffix(",").rpartition(":")[2])
+        url = line.split()[6 if module == "smtp" else 3]
+        connections = [connect(port) for _ in range(20)]
+        process.send_signal(signal.SIGSTOP)
+        senders = [Thread(target=send_and_leave, args=(each, sent)) for each in connections]
+        for sender in senders:
+            sender.start()
+        process.send_signal(signal.SIGCONT)
+        for sender in senders:
+            sender.join(STOP_SECONDS)
+        async with ControlClient(url) as control:
+            summary = await control.wait_for_messages(20, seconds=STOP_SECONDS)
+            assert summary["messages"] == 20
+
+
+def send_and_leave(connection: socket.socket, sent: bytes) -> None:
+    with connection:
+        connection.sendall(sent)
+
+
 async def test_stopping_does_not_wait_for_those_who_hang() -> None:
     with running("whatsapp") as (process, line):
         url = line.split()[3]
@@ -118,6 +178,6 @@ def test_a_taken_port_ends_the_process_with_the_reason(module: str) -> None:
         port = line.split()[3].rpartition(":")[2]
         taken = {"whatsapp": "WHATSAPP_PORT", "smtp": "SMTP_PORT"}[module]
         with running(module, **{f"MIRSAL_SIMULATOR_{taken}": port}) as (second, _):
-            said, _ = second.communicate(timeout=STOP_SECONDS)
-            assert second.returncode != 0
+            code, said = last_words(second)
+            assert code != 0
             assert "already in use" in said

@@ -120,6 +120,11 @@ async def test_too_large_is_refused_before_the_data() -> None:
         (b"Subject: a\r\n b\r\n\r\nbody", "a b", "body"),
         (b"Subject: plain =?utf-8?b?2LPZhNin2YU=?= tail\r\n\r\n", "plain سلام tail", ""),
         (
+            "Subject: أهلاً =?utf-8?b?2LPZhNin2YU=?=\r\n\r\n".encode(),
+            "أهلاً سلام",
+            "",
+        ),
+        (
             b"Content-Type: text/plain; charset=windows-1256\r\n\r\n\xe3\xd1\xcd\xc8\xc7",
             "",
             "مرحبا",

@@ -126,8 +126,11 @@ async def test_no_view_lets_a_mail_break_out(
     browser: httpx.AsyncClient, smtp_simulator: SmtpSimulator, view: str
 ) -> None:
     mail = make_mail(ATTACK, ATTACK, f"<p>{ATTACK}</p>", message_id=f"<{ATTACK}>")
-    mail.replace_header("To", f'"{ATTACK}" <ahmed@example.com>')
-    await send(smtp_simulator, mail)
+    mail.replace_header("To", formataddr((f"أ{ATTACK}", "ahmed@example.com")))
+    attached = MIMEApplication(b"x", "pdf")
+    attached.add_header("Content-Disposition", "attachment", filename=("utf-8", "", ATTACK))
+    mail.attach(attached)
+    await send(smtp_simulator, mail, to='"<script>"@example.com')
     for path in (f"/mail/1?view={view}", "/", f"/?q={ATTACK}"):
         page = await browser.get(path)
         assert page.status_code == 200

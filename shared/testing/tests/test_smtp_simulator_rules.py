@@ -188,6 +188,16 @@ async def test_late_greeting(smtp_simulator: SmtpSimulator) -> None:
     assert len(smtp_simulator.messages) == 1
 
 
+async def test_who_talks_before_the_late_greeting_is_heard(smtp_simulator: SmtpSimulator) -> None:
+    smtp_simulator.rules.add({"stage": "greeting", "action": {"delayMs": 50}})
+    reader, writer = await asyncio.open_connection(smtp_simulator.host, smtp_simulator.port)
+    writer.write(b"HELO early\r\n")
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"220 ")
+        assert (await reader.readline()).startswith(b"250 ")
+    writer.close()
+
+
 async def test_match_by_sender(smtp_simulator: SmtpSimulator) -> None:
     smtp_simulator.fail_next("mail", 550, match={"from": "Other@mirsal.test"})
     await send(smtp_simulator)

@@ -140,6 +140,18 @@ async def test_hang_never_answers(whatsapp_simulator: WhatsAppSimulator, accept:
     assert whatsapp_simulator.calls[0].outcome == "hung"
 
 
+async def test_who_hangs_up_leaves_nothing_behind(whatsapp_simulator: WhatsAppSimulator) -> None:
+    whatsapp_simulator.rules.add({"action": {"hang": True}})
+    before = len(asyncio.all_tasks())
+    with pytest.raises(TimeoutError):
+        await send(whatsapp_simulator, deadline=aiohttp.ClientTimeout(total=0.1))
+    for _ in range(100):
+        if len(asyncio.all_tasks()) == before:
+            break
+        await asyncio.sleep(0.01)
+    assert len(asyncio.all_tasks()) == before
+
+
 async def test_delay_records_at_once_and_answers_late(
     whatsapp_simulator: WhatsAppSimulator,
 ) -> None:

@@ -223,15 +223,12 @@ async def _take_in(
 ) -> None:
     """Queues what arrives with the time at which it is due. Empty bytes mark the end."""
     loop = asyncio.get_running_loop()
-    due = 0.0
     try:
         while True:
             chunk = await reader.read(CHUNK)
-            # Jitter must not let a chunk overtake the one before.
-            due = max(due, loop.time() + lane.delay())
-            await under_way.put((due, chunk))
+            await under_way.put((loop.time() + lane.delay(), chunk))
             if not chunk:
                 return
     except OSError:
-        await under_way.put((due, b""))
+        await under_way.put((loop.time() + lane.delay(), b""))
         raise

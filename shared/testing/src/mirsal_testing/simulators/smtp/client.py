@@ -12,6 +12,9 @@ from mirsal_testing.simulators.control_client import ControlClient
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MAILS_OF_PAGE = 500
+"""Whole mails are large, and the simulator reads each one for the answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class InboxMail:
@@ -39,7 +42,7 @@ class InboxClient(ControlClient):
         self, *, since: int = 0, to: str | None = None, message_id: str | None = None
     ) -> list[InboxMail]:
         """All accepted mails after number `since`, oldest first; `to` is an envelope address."""
-        query: dict[str, str | int] = {"since": since}
+        query: dict[str, str | int] = {"since": since, "limit": MAILS_OF_PAGE}
         if to is not None:
             query["to"] = to
         if message_id is not None:
