@@ -291,12 +291,13 @@ async def test_a_cancelled_attempt_leaves_no_half_done_connection(
     server: ScriptedServer, open_mailer: OpenMailer, step: str
 ) -> None:
     server.script = {step: [SILENCE]}
-    mailer = open_mailer(server.port)
+    mailer = open_mailer(server.port, COMMAND_SECONDS=60)
     sending = asyncio.create_task(send(mailer, Attempt(server)))
     async with asyncio.timeout(5):
         await server.reached[step].wait()
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
-    await send(mailer, Attempt(server))
+    async with asyncio.timeout(5):
+        await send(mailer, Attempt(server))
     assert server.connections == 2

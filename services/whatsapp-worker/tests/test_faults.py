@@ -257,7 +257,7 @@ UNKNOWN: list[bytes] = [
     answer(b'{"messages":[{"id":"a\\nb"}]}'),
     answer(b'{"messages":{"id":"x"}}'),
     answer(b'{"success":true}', "204 No Content"),
-    answer(b" " * (MOST_BYTES + 1)),
+    answer(GOOD + b" " * MOST_BYTES),
     answer(GOOD)[:-5] + b"\xff\xff\xff\xff\xff",
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 400\r\n\r\n" + GOOD,
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
