@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from mirsal_testing.servers.probes import http_answers
-from mirsal_testing.servers.processes import find_process, is_alive
+from mirsal_testing.servers.processes import Program, find_process, is_alive
 from mirsal_testing.stack import Stack, StackError
 from mirsal_testing.stack.dotenv import read_env, write_env
+from mirsal_testing.stack.folder import StateFolder
+from mirsal_testing.stack.part import ServiceProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,8 +173,9 @@ async def test_a_second_start_keeps_ports_and_skips_what_is_done(folder: Path) -
         assert seen_environment(stack, "gateway-1")["MIRSAL_ID_SECRET"] == secret
     migrations = stack.folder.root / "migrations"
     assert migrations.read_text() == "run\n" * 2, "once for each service that runs"
-    shutil.rmtree(stack.folder.data)
+    shutil.rmtree(stack.folder.data / "postgres" / "cluster")
     async with stack:
+        assert stack.environment == environment
         assert migrations.read_text() == "run\n" * 4, "new data has to be migrated"
 
 
@@ -198,10 +201,33 @@ async def test_the_callers_settings_win(folder: Path) -> None:
 
 async def test_a_service_that_cannot_start_fails_the_stack_with_its_reason(folder: Path) -> None:
     stack = Stack(folder / "state", environment={**TOYS, "TOY_FAILS": "worker-2"})
-    with pytest.raises(StackError, match=r"(?s)worker-2 ended with code 1 .*this toy is \[broken\]"):
+    with pytest.raises(StackError, match=r"(?s)worker-2 ended .*this toy is \[broken\]"):
         await stack.up()
     assert not stack.folder.run.exists()
     assert not processes_in(folder)
+
+
+async def test_an_answer_of_another_process_at_a_shared_port_does_not_count(folder: Path) -> None:
+    state = StateFolder(folder)
+    state.make()
+    sibling = await asyncio.start_server(answer_200, "127.0.0.1", 0)
+    port = sibling.sockets[0].getsockname()[1]
+    program = Program([sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
+    url = f"http://127.0.0.1:{port}/ready"
+    async with sibling:
+        alone = ServiceProcess("alone", program, state, ready_urls=(url,))
+        await alone.start()
+        await alone.stop()
+        sharing = ServiceProcess("sharing", program, state, ready_urls=(url,), listens_on=port)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await sharing.start()
+        await sharing.stop()
+
+
+async def answer_200(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    writer.close()
 
 
 async def test_orphans_of_a_killed_supervisor_are_ended(folder: Path) -> None:
