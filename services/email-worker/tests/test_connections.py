@@ -219,5 +219,16 @@ def test_the_sender(
     assert make_settings(25, **variables).sender == sender
 
 
+@pytest.mark.parametrize(
+    ("host", "tls"),
+    [("127.0.0.1", "none"), ("localhost", "none"), ("smtp.example.com", "starttls")],
+)
+def test_tls_is_off_for_this_machine_only(
+    monkeypatch: pytest.MonkeyPatch, host: str, tls: str
+) -> None:
+    monkeypatch.setenv("MIRSAL_SMTP_HOST", host)
+    assert SmtpSettings().tls == tls
+
+
 def everything_said(error: AttemptFailure) -> str:
     return "".join(traceback.format_exception(error)) + repr(error.__dict__)

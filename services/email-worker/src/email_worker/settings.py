@@ -16,6 +16,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class SmtpSettings(BaseSettings):
     """Read from the environment.
 
+    Without `tls` a server on this machine is spoken to in plain text, any other by STARTTLS.
     `connections` is the most that are open at once. A kept connection is closed after
     `idle_seconds`, which must be less than the server's own limit.
     """
@@ -26,7 +27,9 @@ class SmtpSettings(BaseSettings):
 
     host: str
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    tls: Literal["none", "starttls", "tls"] = "starttls"
+    tls: Literal["none", "starttls", "tls"] = Field(
+        default_factory=lambda given: "none" if given.get("host") in LOOPBACK else "starttls"
+    )
     ca_file: Path | None = None
     username: str = ""
     password: SecretStr = SecretStr("")
