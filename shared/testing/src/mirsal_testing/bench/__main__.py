@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from mirsal_testing.bench.report import Report
 from mirsal_testing.bench.target import BenchError
 from mirsal_testing.servers import ServerError
 from mirsal_testing.stack import StackError
+
+if TYPE_CHECKING:
+    from mirsal_testing.bench.product import Connector
 
 app = typer.Typer(add_completion=False)
 
@@ -26,7 +29,7 @@ def main(
     ] = None,
     repeat: Annotated[int, typer.Option(help="bursts a target; the median counts")] = 3,
     profiled: Annotated[
-        str, typer.Option("--profile", help="sample this service during a burst instead")
+        str, typer.Option("--profile", help="sample this service in a burst instead (--only noop)")
     ] = "",
     *,
     quick: Annotated[bool, typer.Option(help="a few hundred runs: does it work at all?")] = False,
@@ -37,7 +40,8 @@ def main(
     program = QUICK if quick else Program(repeat=repeat)
     try:
         if profiled:
-            asyncio.run(_profile(report, program, profiled))
+            noop = profiled == "noop-worker" or "noop" in (only or ())
+            asyncio.run(_profile(report, program, profiled, "noop" if noop else "whatsapp"))
             return
         results = asyncio.run(carry_out(program, report.note, only=only or ()))
     except (BenchError, StackError, ServerError) as error:
@@ -50,10 +54,10 @@ def main(
         raise typer.Exit(1)
 
 
-async def _profile(report: Report, program: Program, part: str) -> None:
+async def _profile(report: Report, program: Program, part: str, connector: Connector) -> None:
     stacks = Path(f"{part}.stacks")
     async with open_servers() as (servers, folder):
-        figures = await profile(servers, folder, program, part, stacks)
+        figures = await profile(servers, folder, program, part, stacks, connector=connector)
     report.note(figures)
     alone, with_calls = sum_up(stacks.read_text(encoding="utf-8"))  # noqa: ASYNC240 - the last step
     for title, parts in (("in themselves", alone), ("with what they call", with_calls)):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mirsal_testing.bench.measure import Scenario, measure
 from mirsal_testing.bench.product import Connector, Product
 from mirsal_testing.bench.target import BenchError
+from mirsal_testing.servers.cache import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,19 +29,26 @@ def find_py_spy() -> list[str]:
     """The command, from the PATH or fetched by uv. Raises `BenchError`."""
     if shutil.which("py-spy"):
         return ["py-spy"]
-    if shutil.which("uvx"):
-        return ["uvx", "py-spy"]
-    raise BenchError("profiling needs py-spy: `pip install py-spy`, or have uvx on the PATH")
+    for uv in ("uv", str(cache_folder() / "uv" / "bin" / "uv")):
+        if shutil.which(uv):
+            return [uv, "tool", "run", "py-spy"]
+    raise BenchError("profiling needs py-spy: install it, or have uv on the PATH")
 
 
 async def profile(
-    servers: Servers, folder: Path, program: Program, part: str, stacks: Path
+    servers: Servers,
+    folder: Path,
+    program: Program,
+    part: str,
+    stacks: Path,
+    *,
+    connector: Connector,
 ) -> Figures:
     """Sample the first process of `part` (`gateway`, `orchestrator`, ...) during a burst.
 
     Writes py-spy's collapsed stacks, one `frame;frame;... count` a line, to `stacks`.
     """
-    connector: Connector = "noop" if part == "noop-worker" else "whatsapp"
+    py_spy = find_py_spy()
     target = Product(servers, servers.postgres.url, folder, connector=connector, environment={})
     async with target:
         await measure(target, Scenario("warm-up", program.warm_up, program.connections), folder)
@@ -48,7 +56,7 @@ async def profile(
         if not pids:
             raise BenchError(f"no process is called {part}")
         sampler = await asyncio.create_subprocess_exec(
-            *find_py_spy(),
+            *py_spy,
             *("record", "--pid", str(pids[min(pids)]), "--rate", str(SAMPLES_PER_SECOND)),
             *("--format", "raw", "--output", str(stacks), "--nonblocking"),
             stdout=asyncio.subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import psutil
 from mirsal_testing.bench.figures import ProcessUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,18 @@ class Reading:
 
 
 class Meter:
-    """Reads what processes used between two moments. A name may stand for a family of processes."""
+    """Reads what processes used between two moments.
+
+    A name stands for a process and its descendants, without those that have a name themselves.
+    """
 
     def __init__(self, pids: Mapping[str, int]) -> None:
-        self._families = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._named = frozenset(pids.values())
 
     def read(self, now: float) -> Reading:
         """The counters at this moment; `now` in seconds."""
-        cpu = {name: _cpu_of(process) for name, process in self._families.items()}
+        cpu = {name: self._cpu_of(process) for name, process in self._processes.items()}
         times = psutil.cpu_times()
         machine = times.user + times.nice + times.system + times.irq + times.softirq
         return Reading(cpu, machine, now)
@@ -41,10 +46,37 @@ class Meter:
         return {
             name: ProcessUse(
                 cpu_seconds=round(after.cpu[name] - before.cpu[name], 3),
-                memory_bytes=_memory_of(process),
+                memory_bytes=self._memory_of(process),
             )
-            for name, process in self._families.items()
+            for name, process in self._processes.items()
         }
+
+    def _family(self, process: psutil.Process) -> Iterator[psutil.Process]:
+        yield process
+        for child in process.children():
+            if child.pid not in self._named:
+                yield from self._family(child)
+
+    def _cpu_of(self, process: psutil.Process) -> float:
+        """Of the process, its living descendants, and those that ended and were waited for."""
+        own = process.cpu_times()
+        total = own.children_user + own.children_system
+        for member in self._family(process):
+            with suppress(psutil.NoSuchProcess):
+                times = member.cpu_times()
+                total += times.user + times.system
+        return float(total)
+
+    def _memory_of(self, process: psutil.Process) -> int:
+        """Resident memory; what the members of a family share counts once."""
+        family = list(self._family(process))
+        if len(family) == 1:
+            return int(process.memory_info().rss)
+        total = 0
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                total += int(member.memory_full_info().pss)
+        return total
 
 
 def share_of_others(before: Reading, after: Reading, *, ours: float) -> float:
@@ -52,34 +84,3 @@ def share_of_others(before: Reading, after: Reading, *, ours: float) -> float:
     available = (after.time - before.time) * (os.cpu_count() or 1)
     others = after.machine - before.machine - ours
     return round(max(0.0, others / available), 3)
-
-
-def _family(process: psutil.Process) -> list[psutil.Process]:
-    return [process, *process.children(recursive=True)]
-
-
-def _cpu_of(process: psutil.Process) -> float:
-    """Of the process, its living descendants, and those that ended and were waited for."""
-    own = process.cpu_times()
-    total = own.children_user + own.children_system
-    for member in _family(process):
-        try:
-            times = member.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return float(total)
-
-
-def _memory_of(process: psutil.Process) -> int:
-    """Resident memory; what the members of a family share counts once."""
-    family = _family(process)
-    if len(family) == 1:
-        return int(process.memory_info().rss)
-    total = 0
-    for member in family:
-        try:
-            total += int(member.memory_full_info().pss)
-        except psutil.NoSuchProcess:
-            continue
-    return total
