@@ -1,8 +1,6 @@
-"""The errors of the WhatsApp Cloud API: codes, titles, HTTP status, and the body that Meta sends.
+"""The errors of the WhatsApp Cloud API after Meta's page "Error codes" (May 2026), and their body.
 
-After Meta's page "Error codes" (May 2026). Meta says: build on `code` and `error_data.details`,
-not on title or HTTP status; copies of that page disagree on the status of the throttling codes
-(400 or 429), so a rule may set its own.
+Copies of that page disagree on the HTTP status of throttling (400, 429): a rule may set its own.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@ The checks, the rules, the record and the control API have modules of their own.
 from __future__ import annotations
 
 import asyncio
-import base64
-import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +16,14 @@ from aiohttp import web
 from mirsal_testing.faults.sever import sever
 from mirsal_testing.simulators.listener import HttpListener, answer_json
 from mirsal_testing.simulators.rulebook import RuleBook
+from mirsal_testing.simulators.whatsapp.answers import (
+    answer_accepted,
+    answer_error,
+    answer_half,
+    error_of,
+    make_message_id,
+    unsupported,
+)
 from mirsal_testing.simulators.whatsapp.checks import (
     CheckedMessage,
     check_mark_as_read,
@@ -32,8 +38,6 @@ from mirsal_testing.simulators.whatsapp.templates import Template, TemplateRegis
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from typing import Self
-
-    from mirsal_testing.simulators.whatsapp.rules import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ class WhatsAppSimulator:
         path = request.raw_path.partition("?")[0]
         if path.endswith("/messages") and not path.startswith("/simulator/"):
             if request.method != "POST":
-                return _answer_error(unsupported(request.method.lower(), path.split("/")[-2]))
+                return answer_error(unsupported(request.method.lower(), path.split("/")[-2]))
             return await self._take(request, path)
         return await self._control.answer(request)
 
@@ -147,16 +151,13 @@ class WhatsAppSimulator:
         try:
             message = self._check(call, request.headers.get("Authorization", ""))
         except MetaError as error:
-            return self._refuse(call, error, "refused")
+            return self._refuse(call, error)
         if message is None:
             call.outcome, call.status = "read", 200
             self.record.close(call)
             return answer_json({"success": True})
         call.to, call.type, call.callback_data = message.wa_id, message.type, message.callback_data
-        if not self.rules.live:
-            delay, rule = 0.0, None
-        else:
-            delay, rule = choose(self.rules, message, time.monotonic())
+        delay, rule = choose(self.rules, message, time.monotonic())
         return await self._finish(request, call, message, self._delay + delay, rule)
 
     def _check(self, call: Call, authorization: str) -> CheckedMessage | None:
@@ -193,7 +194,7 @@ class WhatsAppSimulator:
         self.record.close(call)
         if delay:
             await asyncio.sleep(delay)
-        return _answer_accepted(call, message)
+        return answer_accepted(call, message)
 
     async def _misbehave(
         self,
@@ -216,78 +217,19 @@ class WhatsAppSimulator:
         self.record.close(call)
         await asyncio.sleep(delay)
         if error is not None:
-            return _answer_error(error, action.error.retry_after if action.error else None)
+            return answer_error(error, action.error.retry_after if action.error else None)
         if action.status is not None:
             return web.Response(status=action.status, text=action.body)
         if action.hang:
             await asyncio.Event().wait()
         if action.drop == "midway":
-            await _answer_half(request, _answer_accepted(call, message))
+            await answer_half(request, answer_accepted(call, message))
         sever(request.transport, reset=action.reset)
-        return web.Response(status=SERVER_CLOSED)
+        # Never seen by anyone: the connection is gone.
+        return web.Response(status=503)
 
-    def _refuse(self, call: Call, error: MetaError, outcome: str) -> web.Response:
-        call.outcome, call.status, call.code = outcome, error.status, error.code
+    def _refuse(self, call: Call, error: MetaError) -> web.Response:
+        call.outcome, call.status, call.code = "refused", error.status, error.code
         call.reason = call.reason or str(error)
         self.record.close(call)
-        return _answer_error(error)
-
-
-SERVER_CLOSED = 503
-"""Never seen by anyone: its connection is closed already."""
-
-
-def error_of(action: Action) -> MetaError | None:
-    if action.error is not None:
-        return action.error.error()
-    if action.rate_limit is not None:
-        return MetaError(131056 if action.rate_limit.per == "pair" else 130429)
-    return None
-
-
-def unsupported(method: str, object_id: str) -> MetaError:
-    return MetaError(
-        100,
-        message=f"Unsupported {method} request. Object with ID '{object_id}' does not exist, "
-        "cannot be loaded due to missing permissions, or does not support this operation",
-        subcode=33,
-        kind="GraphMethodException",
-    )
-
-
-def make_message_id(wa_id: str) -> str:
-    """A new id built as WhatsApp's own are: the number and a random part, in base64."""
-    number = wa_id.encode()[:255]
-    key = secrets.token_hex(9).upper().encode()
-    packed = b"\x1c\x18%c%b\x15\x02\x00\x11\x18\x12%b\x00" % (len(number), number, key)
-    return "wamid." + base64.b64encode(packed).decode()
-
-
-def _answer_accepted(call: Call, message: CheckedMessage) -> web.Response:
-    sent: dict[str, object] = {"id": call.message_id}
-    if message.type == "template":
-        sent["message_status"] = "accepted"
-    return answer_json(
-        {
-            "messaging_product": "whatsapp",
-            "contacts": [{"input": message.sent_to, "wa_id": message.wa_id}],
-            "messages": [sent],
-        }
-    )
-
-
-def _answer_error(error: MetaError, retry_after: int | None = None) -> web.Response:
-    answer = answer_json(error.body(), error.status)
-    if retry_after is not None:
-        answer.headers["Retry-After"] = str(retry_after)
-    return answer
-
-
-async def _answer_half(request: web.BaseRequest, whole: web.Response) -> None:
-    """Sends the head and half of the body, and leaves the connection to be severed."""
-    body = whole.body
-    assert isinstance(body, bytes)  # noqa: S101 - answer_json makes bytes
-    partial = web.StreamResponse(headers={"Content-Type": "application/json"})
-    partial.content_length = len(body)
-    await partial.prepare(request)
-    await partial.write(body[: len(body) // 2])
+        return answer_error(error)
