@@ -43,7 +43,7 @@ def test_refused_before_it_runs(source: str, code: str) -> None:
         ("{{ lead.fields.huge | title | first }}" * 1000, "too_much_work"),
         ("{{ lead.fields.big | upper | lower | truncate(1) }}" * 1000, "too_much_work"),
         ("{{ run.input.list | join('') }}" * 1000, "too_much_work"),
-        ("{{ run.input | json | truncate(1) }}" * 1000, "too_much_work"),
+        ("{% if run.input | json %}{% endif %}" * 1000, "too_much_work"),
         ("{% if 'x' in lead.fields.big %}{% endif %}" * 1000, "too_much_work"),
         ("{% if 'x' in run.input.list %}{% endif %}" * 1000, "too_much_work"),
     ],

@@ -7,8 +7,11 @@ from typing import Final
 PATTERN_LENGTH: Final = 200
 SIZE_LIMIT: Final = 500
 
+# A class such as \w stands for hundreds of characters and compiles to as many states.
+_CLASS_STEPS: Final = 5
+
 _PIECE = re.compile(
-    r"(?P<escape>\\(?:[pPxuU]\{[^}]*\}|[pP].|.))|(?P<set>\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\])"
+    r"(?P<class>\\(?:[pP](?:\{[^}]*\}|.)|[dDsSwW]))|(?P<escape>\\(?:[xuU]\{[^}]*\}|.))|(?P<set>\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\])"
     r"|(?P<open>\((?:\?[^():]*:)?)|(?P<close>\))|\{(?P<count>\d+(?:,\d*)?)\}|(?P<one>.)",
     re.DOTALL,
 )
@@ -45,8 +48,8 @@ def measure_pattern(pattern: str) -> int:
             sizes[-1] += added
             last += added
         else:
-            last = 1
-            sizes[-1] += 1
+            last = _CLASS_STEPS if kind == "class" else 1
+            sizes[-1] += last
         if sizes[-1] > SIZE_LIMIT:
             break
     return sum(sizes)
