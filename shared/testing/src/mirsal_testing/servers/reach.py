@@ -12,10 +12,14 @@ import shutil
 import stat
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mirsal_testing.servers.cache import cache_folder
 from mirsal_testing.servers.processes import user_switch
 from mirsal_testing.servers.server import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UNPRIVILEGED = "nobody"
 
@@ -38,14 +42,18 @@ def hand_over(path: Path) -> None:
     os.chown(path, switch["user"], switch["group"])
 
 
-def reachable_copy(folder: Path, name: str) -> Path:
-    """The folder itself if it can be reached and read, else a copy of it that can be."""
-    if is_reachable(folder.resolve()) and _is_readable(folder):
-        return folder
+def reachable_copy(root: Path, parts: Sequence[str], name: str) -> Path:
+    """A folder that has the `parts` of `root` where any user can read them: itself, or a copy.
+
+    Parts keep their places, since binaries find their libraries by relative paths.
+    """
+    if all(is_reachable((root / part).resolve()) and _is_readable(root / part) for part in parts):
+        return root
     copy = _reachable_root() / name
     if not copy.is_dir():
         draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=copy.parent))
-        shutil.copytree(folder, draft, symlinks=True, dirs_exist_ok=True)
+        for part in parts:
+            shutil.copytree(root / part, draft / part, symlinks=True)
         for path in (draft, *draft.rglob("*")):
             if not path.is_symlink():
                 mode = path.stat().st_mode
@@ -76,10 +84,7 @@ def reachable_data(link: Path) -> Path:
 
 
 def _is_readable(folder: Path) -> bool:
-    readable = stat.S_IROTH | stat.S_IXOTH
-    return all(
-        path.stat().st_mode & readable == readable for path in (folder, *(folder / "bin").iterdir())
-    )
+    return all(path.stat().st_mode & stat.S_IROTH for path in (folder, *folder.glob("*/*")))
 
 
 def _reachable_root() -> Path:
