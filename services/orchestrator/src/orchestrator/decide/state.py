@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from mirsal_contracts.ids import execution_id_of
@@ -66,7 +67,7 @@ class RunRequest(NamedTuple):
 
     def execution_id_of(self, node_id: str) -> str:
         """The id of a node's execution; a direct call's caller was told it before the run began."""
-        return self.execution_id or execution_id_of(self.run_id, node_id)
+        return self.execution_id or _derived_id(self.run_id, node_id)
 
     def to_json(self) -> bytes:
         """The members that are not columns of the run."""
@@ -179,6 +180,8 @@ class RunState(NamedTuple):
         )
 
 
+# The same few ids are asked for several times an event, and a hash and a UUID are slow to make.
+_derived_id = lru_cache(maxsize=8192)(execution_id_of)
 _MAY_BE_LEFT_OUT = tuple(NodeState._field_defaults.items())
 _FIELDS = frozenset(NodeState._fields)
 

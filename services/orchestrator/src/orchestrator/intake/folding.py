@@ -30,6 +30,7 @@ from orchestrator.decide import (
     decide,
 )
 from orchestrator.decide.state import OUTSTANDING
+from orchestrator.decide.storable import COMMAND_BYTES
 from orchestrator.intake.cases import Doom
 from orchestrator.intake.plans import PlanShelf
 from orchestrator.intake.records import Arrival
@@ -182,6 +183,6 @@ def _outgoing(command: Command, traceparent: str, at: datetime) -> Outgoing:
     )
     topic = COMMANDS[message.connector].name
     sent = Outgoing(topic, message.run_id, command.value, envelope.to_headers())
-    if size_of(sent) > MAX_MESSAGE_BYTES:
+    if len(command.value) > COMMAND_BYTES // 2 and size_of(sent) > MAX_MESSAGE_BYTES:
         raise ValueError("the command is larger than its topic takes")
     return sent

@@ -26,6 +26,10 @@ class Memory:
         self.plans = PlanShelf()
         self._runs: WeightedCache[str, KnownRun] = WeightedCache(RUN_BYTES)
 
+    def __len__(self) -> int:
+        """How many runs are remembered."""
+        return len(self._runs)
+
     async def know(self, cases: Iterable[Case], wait: Wait) -> dict[str, KnownRun]:
         """Those of the runs that exist; a run whose request is at hand is taken for a new one."""
         known: dict[str, KnownRun] = {}

@@ -1,0 +1,36 @@
+"""The orchestrator's tables on a real PostgreSQL: one database for all tests, emptied for each."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from mirsal_runtime.migrations import migrate
+from mirsal_runtime.postgres import open_pool
+from mirsal_testing.servers.apart import run_apart
+from mirsal_testing.servers.databases import create_database, drop_database, with_database
+from mirsal_testing.servers.server import Server
+from orchestrator.store.runs import Pool
+from pydantic import SecretStr
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres_server: Server) -> Iterator[str]:
+    """A database with the orchestrator's schema; a superuser's URL."""
+    name = f"orchestrator_{secrets.token_hex(6)}"
+    run_apart(create_database(postgres_server.url, name))
+    url = with_database(postgres_server.url, name)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DATABASE_URL", url)
+        migrate("orchestrator", "orchestrator")
+    yield url
+    run_apart(drop_database(postgres_server.url, name))
+
+
+@pytest_asyncio.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """Sessions as the service has them, on empty tables."""
+    pool = await open_pool(SecretStr(database_url), role="orchestrator", application="test")
+    await pool.execute("TRUNCATE runs, execution_logs, execution_totals, workflow_graphs")
+    yield pool
+    await pool.close()
