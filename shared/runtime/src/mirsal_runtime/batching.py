@@ -30,32 +30,41 @@ class Batcher(Generic[ItemT, AnswerT]):
         self._parallel = parallel
         self._waiting: deque[tuple[ItemT, asyncio.Future[AnswerT]]] = deque()
         self._flushes: set[asyncio.Task[None]] = set()
+        # Counted apart from the tasks: one that has found nothing left to flush is still in the
+        # set for a moment, and an item that comes then must begin a new one.
+        self._draining = 0
 
     async def submit(self, item: ItemT) -> AnswerT:
         """Have `item` flushed; its answer."""
         answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if len(self._flushes) < self._parallel:
+        if self._draining < self._parallel:
+            self._draining += 1
             task = asyncio.create_task(self._drain())
             self._flushes.add(task)
             task.add_done_callback(self._flushes.discard)
         return await answer
 
     async def _drain(self) -> None:
-        while self._waiting:
-            count = min(len(self._waiting), self._limit)
-            batch = [self._waiting.popleft() for _ in range(count)]
-            try:
-                answers = await self._flush([item for item, _ in batch])
-                if len(answers) != count:
-                    raise ValueError(f"{len(answers)} answers to {count} items")
-            except BaseException as error:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                if not isinstance(error, Exception):
-                    raise
-                continue
-            for (_, future), answer in zip(batch, answers, strict=True):
+        try:
+            while self._waiting:
+                count = min(len(self._waiting), self._limit)
+                await self._flush_apart([self._waiting.popleft() for _ in range(count)])
+        finally:
+            self._draining -= 1
+
+    async def _flush_apart(self, batch: list[tuple[ItemT, asyncio.Future[AnswerT]]]) -> None:
+        try:
+            answers = await self._flush([item for item, _ in batch])
+            if len(answers) != len(batch):
+                raise ValueError(f"{len(answers)} answers to {len(batch)} items")
+        except BaseException as error:
+            for _, future in batch:
                 if not future.done():
-                    future.set_result(answer)
+                    future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
