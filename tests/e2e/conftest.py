@@ -55,6 +55,11 @@ class Person:
     email: str
     phone: str
 
+    @property
+    def wa_id(self) -> str:
+        """The phone as WhatsApp names it."""
+        return self.phone.removeprefix("+")
+
 
 _numbers = itertools.count(1)
 

@@ -63,7 +63,7 @@ async def test_a_condition_takes_one_way(
     assert statuses(run) == {
         "where": "succeeded", taken: "succeeded", other: "skipped", "last": "succeeded",
     }  # fmt: skip
-    texts = [message.text for message in await whatsapp.messages(to=person.phone)]
+    texts = [message.text for message in await whatsapp.messages(to=person.wa_id)]
     assert texts == ["قريب" if taken == "near" else "بعيد", "شكراً"]
 
 
@@ -92,7 +92,7 @@ async def test_branches_run_side_by_side_and_join(
     await api.publish("join", definition)
     run = await api.wait_for_run(await api.start_run("join", person.id))
 
-    messages = await whatsapp.messages(to=person.phone)
+    messages = await whatsapp.messages(to=person.wa_id)
     ids = {message.text.split(" ")[0]: message.message_id for message in messages}
     assert run["status"] == "succeeded"
     assert sorted(statuses(run)) == ["first", "join", "left", "right-side"]
@@ -120,7 +120,7 @@ async def test_a_failing_node_ends_the_run_with_its_reason(
     assert "131026" in str(failed["error"])
     assert "first" in str(run["error"])
     assert statuses(run).get("second") in (None, "cancelled", "skipped")
-    assert await whatsapp.messages(to=person.phone) == []
+    assert await whatsapp.messages(to=person.wa_id) == []
 
 
 async def test_who_has_no_phone_cannot_be_written_to(api: RestClient, people: People) -> None:
@@ -143,7 +143,7 @@ async def test_who_refused_a_channel_is_not_written_to(
     assert statuses(run) == {"mail": "succeeded", "chat": "skipped"}
     assert "consent" in str(skipped["error"] or skipped["output"])
     assert len(await inbox.messages(to=person.email)) == 1
-    assert await whatsapp.messages(to=person.phone) == []
+    assert await whatsapp.messages(to=person.wa_id) == []
 
 
 async def test_a_run_keeps_the_version_that_it_was_started_with(
@@ -156,5 +156,5 @@ async def test_a_run_keeps_the_version_that_it_was_started_with(
     run = await api.wait_for_run(run_id)
     newer = await api.wait_for_run(await api.start_run("versions", person.id))
     assert (run["version"], newer["version"]) == (first, second)
-    texts = [message.text for message in await whatsapp.messages(to=person.phone)]
+    texts = [message.text for message in await whatsapp.messages(to=person.wa_id)]
     assert texts == ["واحد", "اثنان"]

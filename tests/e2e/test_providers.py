@@ -35,7 +35,7 @@ async def test_errors_that_pass_are_tried_again(
     await api.publish("transient", CHAT)
     run = await api.wait_for_run(await api.start_run("transient", person.id))
     (execution,) = run["executions"]
-    (message,) = await whatsapp.messages(to=person.phone)
+    (message,) = await whatsapp.messages(to=person.wa_id)
     assert (await whatsapp.rules())[-1]["applied"] == 2
     assert (run["status"], execution["retryCount"]) == ("succeeded", 2)
     assert (message.callback_data or "").endswith(".3")
@@ -49,7 +49,7 @@ async def test_tries_come_to_an_end(
     await api.publish("hopeless", CHAT)
     run = await api.wait_for_run(await api.start_run("hopeless", person.id))
     assert run["status"] == "failed"
-    assert run["executions"][0]["retryCount"] == 4
+    assert run["executions"][0]["retryCount"] == run["executions"][0]["maxRetries"] == 3
     assert (await whatsapp.rules())[-1]["applied"] == 4
 
 
@@ -68,7 +68,7 @@ async def test_throttling_costs_no_try(
     calls = [call for call in await whatsapp.calls() if call["to"] == rule["match"]["to"]]
     assert (run["status"], execution["retryCount"]) == ("succeeded", 0)
     assert [call["outcome"] for call in calls] == ["error", "error", "accepted"]
-    assert len(await whatsapp.messages(to=person.phone)) == 1
+    assert len(await whatsapp.messages(to=person.wa_id)) == 1
 
 
 @pytest.mark.parametrize("drop", ["after", "before"])
@@ -86,7 +86,7 @@ async def test_a_lost_answer_is_unconfirmed_and_never_sent_again(
     assert run["status"] == "unconfirmed"
     assert run["executions"][0]["status"] == "unconfirmed"
     assert len(calls) == 1
-    assert len(await whatsapp.messages(to=person.phone)) == (1 if drop == "after" else 0)
+    assert len(await whatsapp.messages(to=person.wa_id)) == (1 if drop == "after" else 0)
 
 
 async def test_who_wants_it_gets_a_lost_message_again(
@@ -100,7 +100,7 @@ async def test_who_wants_it_gets_a_lost_message_again(
     run = await api.wait_for_run(await api.start_run("resend", person.id))
     assert (await whatsapp.rules())[-1]["applied"] == 1
     assert run["status"] == "succeeded"
-    assert len(await whatsapp.messages(to=person.phone)) == 1
+    assert len(await whatsapp.messages(to=person.wa_id)) == 1
 
 
 async def test_a_mailbox_that_is_busy_is_tried_again(
