@@ -127,7 +127,7 @@ class Orphan(NamedTuple):
 
 
 class Pulse(NamedTuple):
-    """The beats of all holders, and the ledger's clock."""
+    """The beats of all other holders, and the ledger's clock."""
 
     beats: Mapping[UUID, int]
     now: datetime

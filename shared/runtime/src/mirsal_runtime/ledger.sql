@@ -108,7 +108,7 @@ WITH mine AS (
     VALUES ($1, $2, 1, clock_timestamp())
         ON CONFLICT (holder) DO UPDATE SET beat = kept.beat + 1, beaten_at = clock_timestamp()
 )
-SELECT holder, beat, clock_timestamp() AS now FROM ledger_holders
+SELECT holder, beat, clock_timestamp() AS now FROM ledger_holders WHERE holder <> $1
 UNION ALL
 SELECT NULL, 0, clock_timestamp();
 
