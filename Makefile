@@ -4,7 +4,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down status logs clean lint bench setup
+.PHONY: help demo test up down status logs clean lint bench chaos setup
 
 demo: setup ## 200 leads through e-mail and WhatsApp on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
@@ -33,6 +33,9 @@ lint: setup ## style, types and import rules
 
 bench: setup ## how fast it is, beside the raw ceiling of the same machine
 	@$(VENV_PYTHON) -m mirsal_testing.bench $(ARGS)
+
+chaos: setup ## every process killed under load, for longer than in `make test`
+	@MIRSAL_CHAOS_SECONDS=$${MIRSAL_CHAOS_SECONDS:-300} $(VENV_PYTHON) -m pytest -s tests/chaos $(ARGS)
 
 setup: ## install what all other commands need (they do it themselves)
 	@scripts/bootstrap

@@ -10,6 +10,7 @@ import itertools
 import os
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,8 @@ from mirsal_testing.storm.verdict import judge
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from mirsal_testing.storm.records import Findings
 
 SECONDS = float(os.environ.get("MIRSAL_CHAOS_SECONDS", "25"))
 RATE = 100.0
@@ -88,7 +91,7 @@ async def test_nothing_is_lost_and_nothing_is_sent_twice(stack: Stack) -> None:
         ended_at = await records.wait_ended(len(clients.accepted), restarted_at + DONE_SECONDS)
         found = await records.read()
     faults = judge(clients.accepted, found, NODES, strikes)
-    show(clients, strikes, ended_at - restarted_at, faults)
+    show(clients, found, strikes, ended_at - restarted_at, faults)
 
     assert clients.refusals == []
     assert len(clients.accepted) == clients.starts > RATE * SECONDS / 2
@@ -98,10 +101,13 @@ async def test_nothing_is_lost_and_nothing_is_sent_twice(stack: Stack) -> None:
     assert not faults, f"{len(faults)} faults, the first of them above"
 
 
-def show(clients: Clients, strikes: list[Strike], seconds: float, faults: list[str]) -> None:
+def show(
+    clients: Clients, found: Findings, strikes: list[Strike], seconds: float, faults: list[str]
+) -> None:
     """What happened, for whoever reads the output of a failure."""
     lines = [
         f"{clients.starts} starts, {len(clients.accepted)} accepted, {clients.retries} retries",
+        ", ".join(f"{count} {status}" for status, count in Counter(found.runs.values()).items()),
         *(f"{hit.part} was back after {hit.ready_at - hit.killed_at:.1f} s" for hit in strikes),
         f"{seconds:.1f} s after the last restart: {len(faults)} faults",
         *faults[:FAULTS_SHOWN],
