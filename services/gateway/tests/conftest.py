@@ -1,32 +1,40 @@
 """A migrated database and topics of one test run; each test has a workspace of its own."""
 
+import asyncio
 import os
 import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import asyncpg
 import httpx
 import orjson
 import pytest
+from aiokafka import AIOKafkaConsumer
 from gateway.application import build_app
 from gateway.auth.keys import digest_of, generate_key, hint_of
 from gateway.auth.store import KeyStore
 from gateway.services import Services, open_services
 from gateway.settings import GatewaySettings
 from gateway.store import open_database
+from mirsal_contracts.message import Envelope
+from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
-from mirsal_runtime.depths import read_depths
+from mirsal_runtime.depths import DepthsUnknown, read_depths
 from mirsal_testing.servers.apart import run_apart
 from mirsal_testing.servers.databases import create_database, drop_database, with_database
 from mirsal_testing.servers.server import Server
 from pydantic import SecretStr
 
+if TYPE_CHECKING:
+    from aiokafka.structs import ConsumerRecord
+
 MIGRATION_SECONDS = 60
+KAFKA_SECONDS = 20
 WELCOME: dict[str, Any] = {
     "name": "Welcome",
     "nodes": [
@@ -53,6 +61,23 @@ class MakeSettings(Protocol):
     def __call__(self, **changes: Any) -> GatewaySettings: ...
 
 
+class Requested(NamedTuple):
+    """A record of the topic of requests."""
+
+    key: str
+    request: RunRequested
+    envelope: Envelope
+
+    @classmethod
+    def read(cls, record: "ConsumerRecord[bytes, bytes]") -> "Requested":
+        """The record, parsed."""
+        return cls(
+            (record.key or b"").decode(),
+            RunRequested.model_validate_json(record.value or b""),
+            Envelope.from_headers(record.headers),
+        )
+
+
 @dataclass
 class Gateway:
     """A gateway in this process, and one caller's workspace with a lead and a workflow."""
@@ -63,7 +88,6 @@ class Gateway:
     workspace: str
     key: str
     sql: "asyncpg.Connection[asyncpg.Record]"
-    others: list[str] = field(default_factory=list)
 
     async def put_welcome(self, workflow_id: str = "welcome", lead_id: str = "ahmed") -> None:
         """Save the workflow and the lead that most tests need."""
@@ -74,8 +98,30 @@ class Gateway:
 
     async def count_requests(self) -> int:
         """How many records the topic of requests holds."""
-        (depth,) = await read_depths(self.settings, {EXECUTIONS_REQUESTED_V1.name: ""})
-        return depth.depth
+        async with asyncio.timeout(KAFKA_SECONDS):
+            while True:
+                with suppress(DepthsUnknown):  # A busy machine.
+                    (depth,) = await read_depths(self.settings, {EXECUTIONS_REQUESTED_V1.name: ""})
+                    return depth.depth
+
+    async def find_requests(self, *run_ids: str) -> list[Requested]:
+        """The records of these runs, in their order in Kafka; waits until each has one."""
+        topic = self.settings.topic_prefix + EXECUTIONS_REQUESTED_V1.name
+        consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=self.settings.kafka_bootstrap_servers,
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        found: list[Requested] = []
+        try:
+            async with asyncio.timeout(KAFKA_SECONDS):
+                while not set(run_ids) <= {each.request.run_id for each in found}:
+                    for records in (await consumer.getmany(timeout_ms=200)).values():
+                        found += [Requested.read(each) for each in records]
+        finally:
+            await consumer.stop()
+        return [each for each in found if each.request.run_id in run_ids]
 
     async def add_key(self, workspace: str, **options: Any) -> str:
         """Another key, of any workspace."""

@@ -77,7 +77,8 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         )
         intake = Intake(Publisher(settings), _broker_check(settings))
         stack.push_async_callback(intake.stop)
-        limiter = RateLimiter(settings.redis_url)
+        wait_seconds = settings.rate_limit_wait_ms / 1000
+        limiter = RateLimiter(settings.redis_url, seconds=wait_seconds)
         stack.push_async_callback(limiter.stop)
 
         starts = StartStore(own)

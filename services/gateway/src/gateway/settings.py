@@ -27,6 +27,9 @@ class GatewaySettings(RuntimeSettings):
     rate_limit_per_minute: Annotated[int, Field(ge=0)] = 100
     """Requests a minute and client address; 0 is no limit."""
 
+    rate_limit_wait_ms: Annotated[int, Field(ge=1)] = 50
+    """What the limiter may cost a call before this gateway counts by itself."""
+
     trusted_proxies: str = ""
     """Addresses (comma-separated, or `*`) whose `X-Forwarded-For` says who the client is."""
 

@@ -4,25 +4,27 @@ import asyncio
 import math
 import time
 from collections import deque
+from collections.abc import Coroutine, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from mirsal_runtime import metrics
+from mirsal_runtime.batching import Batcher
 from pydantic import SecretStr
-from redis.asyncio import BlockingConnectionPool
-from redis.exceptions import RedisError
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import NoScriptError, RedisError
 
 WINDOW_SECONDS = 60
-CALL_SECONDS = 0.05
-"""What the limiter may cost a request."""
 REST_SECONDS = 1.0
 """How long Valkey is left alone after it failed."""
-CONNECTIONS = 20
+CONNECTIONS = 4
 CLIENTS_OF_ITS_OWN = 50_000
+LAST_LOOKS = 8
+
+AnswerT = TypeVar("AnswerT")
 
 log = structlog.get_logger(__name__)
 
@@ -44,64 +46,110 @@ class Verdict(NamedTuple):
         ]
 
 
-class RateLimiter:
-    """Counts in Valkey; where that does not answer within 50 ms, in this process instead.
+class Hit(NamedTuple):
+    """One request of a client who may have `limit` in a minute."""
 
-    While it counts by itself each gateway lets the whole limit through, so a client gets at most
-    the limit times the number of gateways.
-    """
+    client: str
+    limit: int
+
+
+class SharedWindows:
+    """The moving minutes in Valkey: the scripts of `limits`, for many hits in one round trip."""
 
     def __init__(self, url: SecretStr) -> None:
         self._pool = BlockingConnectionPool.from_url(
             url.get_secret_value(),
             max_connections=CONNECTIONS,
-            timeout=CALL_SECONDS,
+            timeout=REST_SECONDS,
             socket_connect_timeout=REST_SECONDS,
             socket_timeout=REST_SECONDS,
         )
-        self._shared = MovingWindowRateLimiter(
-            RedisStorage(
-                "async+redis://",
-                implementation="redispy",
-                connection_pool=self._pool,  # type: ignore[arg-type] # documented, not declared
-            )
+        self._redis = Redis(connection_pool=self._pool)
+        storage = RedisStorage(
+            "async+redis://",
+            implementation="redispy",
+            connection_pool=self._pool,  # type: ignore[arg-type] # documented, not declared
         )
-        self._own = OwnWindows()
-        self._rests_until = 0.0
+        self._prefixed = storage.bridge.prefixed_key
+        self._acquire = self._redis.register_script(storage.bridge.SCRIPT_ACQUIRE_MOVING_WINDOW)
+        self._look = self._redis.register_script(storage.bridge.SCRIPT_MOVING_WINDOW)
 
-    async def hit(self, client: str, limit: int) -> Verdict:
-        """Count one request of `client`, who may have `limit` in a minute. Never fails."""
-        if time.monotonic() >= self._rests_until:
-            try:
-                async with asyncio.timeout(CALL_SECONDS):
-                    verdict = await self._hit_shared(client, limit)
-            except (RedisError, OSError, TimeoutError) as error:
-                self._rests_until = time.monotonic() + REST_SECONDS
-                log.warning("rate_limiter_alone", error=type(error).__name__)
-            else:
-                metrics.RATE_LIMITER_ALONE.set(0)
-                return verdict
-        metrics.RATE_LIMITER_ALONE.set(1)
-        return self._own.hit(client, limit)
+    async def hit(self, hits: Sequence[Hit]) -> list[Verdict]:
+        """Count all. Raises `RedisError` and `OSError`."""
+        try:
+            return await self._run(hits)
+        except NoScriptError:
+            for script in (self._acquire, self._look):
+                await self._redis.script_load(script.script)
+            return await self._run(hits)
 
-    async def check(self) -> str | None:
-        """Whether Valkey answers: None, or what is wrong. The gateway works without it."""
-        return None if await self._shared.storage.check() else "Valkey does not answer"
+    async def ping(self) -> None:
+        """Raises `RedisError` and `OSError` when Valkey does not answer."""
+        await self._redis.ping()
 
     async def stop(self) -> None:
         """Close the connections."""
         await self._pool.disconnect()
 
-    async def _hit_shared(self, client: str, limit: int) -> Verdict:
-        item = RateLimitItemPerMinute(limit)
-        allowed = await self._shared.hit(item, client)
-        window = await self._shared.get_window_stats(item, client)
-        return Verdict(
-            allowed,
-            limit,
-            max(0, window.remaining) if allowed else 0,
-            _seconds_until(window.reset_time - time.time()),
-        )
+    async def _run(self, hits: Sequence[Hit]) -> list[Verdict]:
+        now = time.time()
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for hit in hits:
+                key = self._prefixed(RateLimitItemPerMinute(hit.limit).key_for(hit.client))
+                pipeline.evalsha(self._acquire.sha, 1, key, now, hit.limit, WINDOW_SECONDS, 1)
+                pipeline.evalsha(self._look.sha, 1, key, now - WINDOW_SECONDS, hit.limit)
+            answers = await pipeline.execute()
+        return [
+            _verdict(hit, acquired, window, now)
+            for hit, acquired, window in zip(hits, answers[::2], answers[1::2], strict=True)
+        ]
+
+
+class RateLimiter:
+    """Counts in Valkey; where that does not answer in `seconds`, in this process instead.
+
+    While it counts by itself each gateway lets the whole limit through, so a client gets at most
+    the limit times the number of gateways.
+    """
+
+    def __init__(self, url: SecretStr, *, seconds: float) -> None:
+        self._seconds = seconds
+        self._shared = SharedWindows(url)
+        self._own = OwnWindows()
+        self._rests_until = 0.0
+        self._hits: Batcher[Hit, Verdict] = Batcher(self._flush, limit=200)
+
+    async def hit(self, client: str, limit: int) -> Verdict:
+        """Count one request of `client`, who may have `limit` in a minute. Never fails."""
+        hit = Hit(client, limit)
+        if time.monotonic() < self._rests_until:
+            return self._own.hit(hit)
+        return await self._hits.submit(hit)
+
+    async def check(self) -> str | None:
+        """Whether Valkey answers: None, or what is wrong. The gateway works without it."""
+        try:
+            await self._shared.ping()
+        except (RedisError, OSError):
+            return "Valkey does not answer"
+        return None
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await self._shared.stop()
+
+    async def _flush(self, hits: Sequence[Hit]) -> list[Verdict]:
+        if time.monotonic() >= self._rests_until:
+            try:
+                verdicts = await _within(self._seconds, self._shared.hit(hits))
+            except (RedisError, OSError, TimeoutError) as error:
+                self._rests_until = time.monotonic() + REST_SECONDS
+                log.warning("rate_limiter_alone", error=type(error).__name__)
+            else:
+                metrics.RATE_LIMITER_ALONE.set(0)
+                return verdicts
+        metrics.RATE_LIMITER_ALONE.set(1)
+        return [self._own.hit(hit) for hit in hits]
 
 
 class OwnWindows:
@@ -110,8 +158,9 @@ class OwnWindows:
     def __init__(self) -> None:
         self._hits: dict[str, deque[float]] = {}
 
-    def hit(self, client: str, limit: int) -> Verdict:
+    def hit(self, hit: Hit) -> Verdict:
         """As `RateLimiter.hit`."""
+        client, limit = hit
         now = time.monotonic()
         if client not in self._hits and len(self._hits) >= CLIENTS_OF_ITS_OWN:
             self._hits.clear()
@@ -135,6 +184,31 @@ def client_of(address: str) -> str:
         mapped = parsed.ipv4_mapped
         return str(mapped or ip_network((parsed, 64), strict=False).network_address)
     return address
+
+
+def _verdict(hit: Hit, acquired: object, window: Sequence[bytes] | None, now: float) -> Verdict:
+    """What the two scripts said: whether it counts, and oldest hit and number of the minute."""
+    oldest, count = (float(window[0]), int(window[1])) if window else (now, 0)
+    left = max(0, hit.limit - count) if acquired else 0
+    return Verdict(bool(acquired), hit.limit, left, _seconds_until(oldest + WINDOW_SECONDS - now))
+
+
+async def _within(seconds: float, work: Coroutine[object, object, AnswerT]) -> AnswerT:
+    """The work's answer if it comes in time. Raises `TimeoutError`.
+
+    A loop that was late itself looks once more for what has arrived meanwhile: otherwise a
+    moment of much work here would look like a silence of Valkey's.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        for _ in range(LAST_LOOKS):
+            if task.done():
+                return task.result()
+            await asyncio.sleep(0)
+        raise TimeoutError
+    finally:
+        task.cancel()
 
 
 def _seconds_until(seconds: float) -> int:
