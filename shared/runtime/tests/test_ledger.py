@@ -29,8 +29,9 @@ async def make_ledger(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
         store = LedgerStore()
         yield lambda: MemoryLedger(store)
         return
-    url = request.getfixturevalue("postgres_database")
+    url = request.getfixturevalue("module_database")
     async with asyncpg.create_pool(url, min_size=1, max_size=4) as pool:
+        await pool.execute("DROP TABLE IF EXISTS ledger, ledger_holders")
         await pool.execute(ledger_schema())
         yield lambda: PostgresLedger(pool, holder=uuid4(), instance="test-1")
 
@@ -286,8 +287,9 @@ async def test_old_rows_are_forgotten(make_ledger: Make) -> None:
     assert [each.verdict for each in found] == ["vacant", "remembered"]
 
 
-async def test_database_that_does_not_answer_is_one_error(postgres_database: str) -> None:
-    async with asyncpg.create_pool(postgres_database, min_size=1, max_size=1) as pool:
+async def test_database_that_does_not_answer_is_one_error(module_database: str) -> None:
+    async with asyncpg.create_pool(module_database, min_size=1, max_size=1) as pool:
+        await pool.execute("DROP TABLE IF EXISTS ledger")
         ledger = PostgresLedger(pool, holder=uuid4(), instance="test-1")
         with pytest.raises(LedgerUnavailable):
             await ledger.claim(claim_of(new_key()))

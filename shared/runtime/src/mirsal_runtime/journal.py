@@ -8,7 +8,7 @@ with the machine. Nothing is synchronised to disk: after a crash of the machine 
 
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -141,9 +141,16 @@ def read_orphans(path: Path) -> list[Orphan]:
     if entries[0][2] != boot_id():
         log.warning("journal_of_another_boot", entries=len(entries) - 1)
         return []
-    holder = UUID(entries[0][1])
+    try:
+        return list(_replay(UUID(entries[0][1]), entries[1:]).values())
+    except (TypeError, ValueError) as error:
+        log.error("journal_not_understood", path=str(path), reason=repr(error))
+        return []
+
+
+def _replay(holder: UUID, entries: Iterable[list[Any]]) -> dict[int, Orphan]:
     orphans: dict[int, Orphan] = {}
-    for kind, token, *rest in entries[1:]:
+    for kind, token, *rest in entries:
         if kind == _CLAIMING:
             run_id, node_id, iteration, attempt = rest
             key = LedgerKey(UUID(run_id), node_id, iteration)
@@ -155,7 +162,7 @@ def read_orphans(path: Path) -> list[Orphan]:
             orphans[token] = orphans[token]._replace(
                 state=state, status=orjson.dumps(status), traceparent=traceparent
             )
-    return list(orphans.values())
+    return orphans
 
 
 def boot_id() -> str:

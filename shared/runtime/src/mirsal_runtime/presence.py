@@ -34,7 +34,8 @@ class Observer:
 
     def saw(self, beats: Mapping[UUID, int], at: float) -> None:
         """A look that began at `at` (monotonic seconds) found these beats."""
-        step = 0.0 if self._looked_at is None else min(at - self._looked_at, _LONGEST_STEP)
+        since = at if self._looked_at is None else self._looked_at
+        step = max(0.0, min(at - since, _LONGEST_STEP))
         self._looked_at = at
         for holder in self._beats.keys() | beats.keys():
             beat = beats.get(holder)
@@ -65,7 +66,7 @@ class Presence:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._observer = Observer()
+        self.observer = Observer()
         self._clock: tuple[datetime, float] | None = None
         self._answers = asyncio.Event()
 
@@ -94,7 +95,7 @@ class Presence:
 
     def is_gone(self, holder: UUID) -> bool:
         """Whether a holder is gone, as far as this process saw it itself."""
-        return self._observer.is_gone(holder)
+        return self.observer.is_gone(holder)
 
     def now(self) -> datetime | None:
         """About what the ledger's clock shows; None before the first beat."""
@@ -111,11 +112,11 @@ class Presence:
             if self.answers:
                 log.warning("ledger_away", error=str(error))
             self._answers.clear()
-            self._observer.missed()
+            self.observer.missed()
             return False
         if not self.answers:
             log.info("ledger_answers")
         self._answers.set()
         self._clock = (pulse.now, begun)
-        self._observer.saw(pulse.beats, begun)
+        self.observer.saw(pulse.beats, begun)
         return True

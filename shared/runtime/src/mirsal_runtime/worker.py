@@ -84,6 +84,11 @@ class Worker:
         )
         self._unreadable_run = 0
 
+    @property
+    def tasks(self) -> Collection[asyncio.Task[None]]:
+        """What is under way."""
+        return list(self._tasks)
+
     def accept(self, records: Sequence[Record], watermark: Watermark) -> str | None:
         """Take records of one partition, in order. Answers why no more should be read, if so."""
         for record in records:

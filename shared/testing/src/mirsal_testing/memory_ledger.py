@@ -42,6 +42,19 @@ class LedgerStore:
         """Whether nothing answers."""
         self.lose_answers = 0
         """How many of the next calls are done, but not answered."""
+        self.on_claim: Callable[[], None] | None = None
+        """Called when a claim was written, before its answer."""
+
+    def hold(self, key: LedgerKey) -> None:
+        """Have a living process hold the key's first attempt."""
+        holder, now = uuid4(), self.now()
+        self.beats[holder] = 1
+        self.rows[key] = _Kept(1, "open", holder, 1, now + timedelta(hours=1), now)
+
+    def end_leases(self) -> None:
+        """Have the leases of all claims run out."""
+        past = self.now() - timedelta(seconds=1)
+        self.rows = {key: replace(row, leased_until=past) for key, row in self.rows.items()}
 
 
 class MemoryLedger:
@@ -50,11 +63,16 @@ class MemoryLedger:
     def __init__(self, store: LedgerStore, *, holder: UUID | None = None) -> None:
         self._store = store
         self._holder = holder or uuid4()
+        self._dead = False
 
     @property
     def holder(self) -> UUID:
         """This incarnation of the process."""
         return self._holder
+
+    def die(self) -> None:
+        """The process is killed: none of its calls comes back."""
+        self._dead = True
 
     async def claim(self, claim: Claim) -> Standing:
         """See `Ledger.claim`."""
@@ -77,6 +95,8 @@ class MemoryLedger:
                 now + timedelta(seconds=claim.lease_seconds),
                 now,
             )
+        if written and self._store.on_claim is not None:
+            self._store.on_claim()
         self._answer()
         return self._standing(claim.attempt, claim.token, kept, written=written, expired=expired)
 
@@ -187,6 +207,8 @@ class MemoryLedger:
 
     async def _arrive(self) -> None:
         await asyncio.sleep(0)
+        if self._dead:
+            await asyncio.get_running_loop().create_future()
         if self._store.away:
             raise LedgerUnavailable("the store is away")
 
