@@ -126,7 +126,7 @@ class _Progress:
             if part.state in {"ready", "done"} and part.name not in self._shown:
                 self._shown.add(part.name)
                 if part.seconds is not None:
-                    console.print(f"  {part.name:<20} {part.state} in {part.seconds:.1f} s")
+                    console.print(f"  {part.name:<24} {part.state} in {part.seconds:.1f} s")
 
 
 def _show_places(stack: Stack) -> None:
@@ -140,4 +140,4 @@ def _show_places(stack: Stack) -> None:
     }
     for name, place in places.items():
         if place:
-            console.print(f"  {name:<20} {place}")
+            console.print(f"  {name:<24} {place}")

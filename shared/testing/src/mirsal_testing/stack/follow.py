@@ -66,4 +66,4 @@ def _is_wanted(part: str, names: list[str]) -> bool:
 
 def _print(console: Console, log: _Log, lines: list[str]) -> None:
     for line in lines:
-        console.print(Text(f"{log.name:<20} ", style=log.colour) + Text(line), soft_wrap=True)
+        console.print(Text(f"{log.name:<24} ", style=log.colour) + Text(line), soft_wrap=True)
