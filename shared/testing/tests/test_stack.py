@@ -40,8 +40,10 @@ def enterable_folder() -> Iterator[Path]:
     """A folder that the user `nobody` can enter, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp(prefix="mirsal-stack-"))
     folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
