@@ -12,13 +12,14 @@ from mirsal_testing.bench.profile import profile, sum_up
 from mirsal_testing.bench.program import QUICK, Program, carry_out, open_servers
 from mirsal_testing.bench.report import Report
 from mirsal_testing.bench.target import BenchError
+from mirsal_testing.rest import RestError
 from mirsal_testing.servers import ServerError
 from mirsal_testing.stack import StackError
 
 if TYPE_CHECKING:
     from mirsal_testing.bench.product import Connector
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -44,7 +45,7 @@ def main(
             asyncio.run(_profile(report, program, profiled, "noop" if noop else "whatsapp"))
             return
         results = asyncio.run(carry_out(program, report.note, only=only or ()))
-    except (BenchError, StackError, ServerError) as error:
+    except (BenchError, RestError, StackError, ServerError) as error:
         report.warn(f"The benchmark could not be made: {error}")
         raise typer.Exit(2) from None
     report.conclude(results)

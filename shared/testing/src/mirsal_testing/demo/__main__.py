@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mirsal_testing.demo.verdict import Verdict
 
 EXAMPLES = (repository_folder() or Path.cwd()) / "examples"
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()

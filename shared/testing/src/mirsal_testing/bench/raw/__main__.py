@@ -15,7 +15,7 @@ from mirsal_testing.bench.raw.front import serve_front
 from mirsal_testing.bench.raw.provider import serve_provider
 from mirsal_testing.bench.raw.worker import work
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 Kafka = Annotated[str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS")]
 Database = Annotated[str, typer.Option(envvar="DATABASE_URL")]
 

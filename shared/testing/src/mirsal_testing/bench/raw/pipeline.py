@@ -123,6 +123,7 @@ class RawPipeline:
         flag = ["--provider"] if self._with_provider else []
         if self._with_provider:
             self._start("provider", str(self._provider_port))
+            await _until_listening(self._provider_port)
         self._start("brain", name, *flag)
         provider_url = f"http://127.0.0.1:{self._provider_port}" if self._with_provider else ""
         self._start("worker", name, "--provider-url", provider_url)
@@ -146,4 +147,4 @@ async def _until_listening(port: int) -> None:
             writer.close()
             return
         await asyncio.sleep(0.05)
-    raise BenchError(f"the bare front did not listen within {START_SECONDS:.0f} s")
+    raise BenchError(f"a bare process did not listen within {START_SECONDS:.0f} s")
