@@ -6,13 +6,11 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import pytest
 from email_worker.mailer import Mailer
 from email_worker.params import EmailParams, EmailResult
 from email_worker.send import send_email
-from mirsal_contracts.commands import RunNode
 from mirsal_runtime.failures import (
     ActionRequired,
     AttemptFailure,
@@ -21,6 +19,7 @@ from mirsal_runtime.failures import (
     RetryableError,
     ThrottledError,
 )
+from mirsal_testing.commands import make_command
 
 REPLIES = {
     "greeting": "220 test",
@@ -104,20 +103,7 @@ class Attempt:
         self._server = server
         self._seconds = seconds
         self.seen_at_claim: list[list[str]] = []
-        self.command = RunNode(
-            workspace="w",
-            run_id="r",
-            execution_id="e",
-            command_id="e.1",
-            workflow_id="f",
-            node_id="n",
-            attempt=1,
-            connector="email",
-            lead_id="l",
-            timeout_seconds=5,
-            config={},
-            deadline=datetime.now(UTC),
-        )
+        self.command = make_command("email")
 
     async def claim(self) -> float:
         self.seen_at_claim.append(list(self._server.steps))

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ import pytest
 from email_worker.mailer import Mailer
 from email_worker.params import EmailParams, EmailResult
 from email_worker.send import send_email
-from mirsal_contracts.commands import RunNode
 from mirsal_runtime.attempt import ClaimRefused
 from mirsal_runtime.failures import PermanentError, RetryableError
+from mirsal_testing.commands import make_command
 from mirsal_testing.simulators.smtp import SmtpSimulator
 
 CASES = json.loads((Path(__file__).parent / "data" / "header_injection.json").read_text("utf-8"))
@@ -33,20 +32,7 @@ class Attempt:
     def __init__(self, *, refuse: bool = False) -> None:
         self.refuse = refuse
         self.claims = 0
-        self.command = RunNode(
-            workspace="w",
-            run_id="r",
-            execution_id="e",
-            command_id=COMMAND_ID,
-            workflow_id="f",
-            node_id="n",
-            attempt=1,
-            connector="email",
-            lead_id="l",
-            timeout_seconds=5,
-            config={},
-            deadline=datetime.now(UTC),
-        )
+        self.command = make_command("email").model_copy(update={"command_id": COMMAND_ID})
 
     async def claim(self) -> float:
         self.claims += 1

@@ -8,10 +8,8 @@ import struct
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 
 import pytest
-from mirsal_contracts.commands import RunNode
 from mirsal_runtime.failures import (
     ActionRequired,
     AttemptFailure,
@@ -20,6 +18,7 @@ from mirsal_runtime.failures import (
     RetryableError,
     ThrottledError,
 )
+from mirsal_testing.commands import make_command
 from whatsapp_worker.cloud_api import MOST_BYTES, CloudApi, open_cloud_api
 from whatsapp_worker.params import WhatsAppParams, WhatsAppResult
 from whatsapp_worker.send import send_whatsapp
@@ -92,20 +91,7 @@ class Attempt:
         self._seconds = seconds
         self._meanwhile = meanwhile
         self.claims = 0
-        self.command = RunNode(
-            workspace="w",
-            run_id="r",
-            execution_id="e",
-            command_id="e.1",
-            workflow_id="f",
-            node_id="n",
-            attempt=1,
-            connector="whatsapp",
-            lead_id="l",
-            timeout_seconds=5,
-            config={},
-            deadline=datetime.now(UTC),
-        )
+        self.command = make_command("whatsapp")
 
     async def claim(self) -> float:
         self.claims += 1

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from mirsal_contracts.commands import RunNode
 from mirsal_runtime.attempt import ClaimRefused
 from mirsal_runtime.failures import (
     ActionRequired,
@@ -15,6 +13,7 @@ from mirsal_runtime.failures import (
     RetryableError,
     ThrottledError,
 )
+from mirsal_testing.commands import make_command
 from mirsal_testing.simulators.whatsapp import WhatsAppSimulator
 from whatsapp_worker.cloud_api import CloudApi
 from whatsapp_worker.params import WhatsAppParams, WhatsAppResult
@@ -33,20 +32,7 @@ class Attempt:
         self.refuse = refuse
         self.traceparent = traceparent
         self.claims = 0
-        self.command = RunNode(
-            workspace="w",
-            run_id="r",
-            execution_id="e",
-            command_id=COMMAND_ID,
-            workflow_id="f",
-            node_id="n",
-            attempt=1,
-            connector="whatsapp",
-            lead_id="l",
-            timeout_seconds=5,
-            config={},
-            deadline=datetime.now(UTC),
-        )
+        self.command = make_command("whatsapp").model_copy(update={"command_id": COMMAND_ID})
 
     async def claim(self) -> float:
         self.claims += 1
