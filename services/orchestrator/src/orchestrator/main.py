@@ -57,7 +57,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
 def _checks(settings: OrchestratorSettings, pool: Pool, intake: Intake) -> dict[str, Check]:
     async def reach_database() -> str | None:
         with told_apart():
-            await pool.fetchval(SQL["read_clock"])
+            await pool.fetch(SQL["find_tables"])
         return None
 
     async def have_partitions() -> str | None:

@@ -7,11 +7,13 @@ from mirsal_runtime.telemetry import trace_id_of
 from orchestrator.store.buckets import COUNTED
 from orchestrator.store.runs import RunWrite
 
+RESTING = frozenset({"paused", "unconfirmed"})
+
 log = structlog.get_logger(__name__)
 
 
 def account_for(write: RunWrite) -> None:
-    """Count the executions that reached a status which counts, and log the run's end."""
+    """Count executions that reached a status which counts; log that the run ended, or rests."""
     request, state = write.run.request, write.run.state
     for row in write.rows:
         if row.status in COUNTED:
@@ -20,11 +22,12 @@ def account_for(write: RunWrite) -> None:
                 metrics.EXECUTION_SECONDS.labels(row.connector_type, request.workflow_id).observe(
                     row.duration_ms / 1000
                 )
-    if state.is_final:
+    if state.is_final or state.status in RESTING:
+        reason = state.reason
         log.info(
-            "run_ended",
+            "run_ended" if state.is_final else "run_rests",
             status=state.status,
-            code=None if state.error is None else state.error["code"],
+            code=None if reason is None else reason["code"],
             run_id=request.run_id,
             workspace=request.workspace,
             workflow_id=request.workflow_id,

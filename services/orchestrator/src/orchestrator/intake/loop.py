@@ -89,7 +89,12 @@ class Intake:
                 for work in (
                     self._take_batches(consumer, offsets),
                     offsets.keep_committing(),
-                    watch_consumer(consumer, self._settings.topic_prefix, self._idle),
+                    watch_consumer(
+                        consumer,
+                        self._settings.topic_prefix,
+                        is_idle=self._idle.is_set,
+                        has_assignment=lambda: self.has_assignment,
+                    ),
                 )
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
@@ -12,19 +13,26 @@ from orchestrator.intake.records import TOPICS
 
 LOOK_SECONDS = 5.0
 REQUEST_SECONDS = 4.0
-PATIENCE = 3
+STUCK_LOOKS = 3
+MUTE_LOOKS = 6
 
 
 class ConsumerDeaf(KafkaError):
     """There is something to read, and the consumer does not read it: make a new one."""
 
 
-async def watch_consumer(consumer: AIOKafkaConsumer, prefix: str, idle: asyncio.Event) -> None:
-    """Raise `ConsumerDeaf` when records wait, or a topic is missing, look after look.
+async def watch_consumer(
+    consumer: AIOKafkaConsumer,
+    prefix: str,
+    *,
+    is_idle: Callable[[], bool],
+    has_assignment: Callable[[], bool],
+) -> None:
+    """Raise `ConsumerDeaf` when look after look records wait unread, or Kafka says nothing.
 
     While a batch is under way nothing is held against the consumer: then a server is away.
     """
-    strikes = 0
+    stuck = mute = 0
     before: dict[str, int] = {}
     while True:
         await asyncio.sleep(LOOK_SECONDS)
@@ -34,14 +42,16 @@ async def watch_consumer(consumer: AIOKafkaConsumer, prefix: str, idle: asyncio.
             async with asyncio.timeout(REQUEST_SECONDS):
                 lags, positions = await _measure(consumer, prefix)
         except (KafkaError, TimeoutError):
-            continue
-        for topic, lag in lags.items():
-            metrics.CONSUMER_LAG.labels(topic).set(lag)
-        metrics.QUEUE_SIZE.set(lags.get(EXECUTIONS_REQUESTED_V1.name, 0))
-        is_stuck = idle.is_set() and any(lags.values()) and positions == before
-        strikes = strikes + 1 if is_stuck else 0
-        if strikes == PATIENCE:
-            raise ConsumerDeaf("records wait and are not read")
+            lags, positions, is_mute = {}, {}, True
+        else:
+            is_mute = not has_assignment()
+            for topic, lag in lags.items():
+                metrics.CONSUMER_LAG.labels(topic).set(lag)
+            metrics.QUEUE_SIZE.set(lags.get(EXECUTIONS_REQUESTED_V1.name, 0))
+        mute = mute + 1 if is_idle() and is_mute else 0
+        stuck = stuck + 1 if is_idle() and any(lags.values()) and positions == before else 0
+        if stuck == STUCK_LOOKS or mute == MUTE_LOOKS:
+            raise ConsumerDeaf("records wait unread" if stuck else "no assignment, or no answer")
         before = positions
 
 

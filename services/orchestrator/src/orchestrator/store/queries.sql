@@ -85,6 +85,9 @@ counted AS (
 )
 SELECT id FROM written;
 
+-- name: find_tables
+SELECT FROM runs, execution_logs, execution_totals, workflow_graphs LIMIT 0;
+
 -- name: read_clock
 SELECT clock_timestamp();
 

@@ -1,0 +1,370 @@
+"""The process on real servers: whole runs, kill -9 at every point, servers away, siblings."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from mirsal_contracts.commands import RunNode
+from mirsal_contracts.message import Envelope
+from mirsal_contracts.requests import RunRequested
+from mirsal_contracts.statuses import Fault, NodeFailed, NodeSucceeded
+from mirsal_contracts.topics import (
+    DEAD_LETTERS_ORCHESTRATOR_V1,
+    EXECUTIONS_REQUESTED_V1,
+    NODE_COMMANDS_NOOP_V1,
+    NODE_STATUSES_V1,
+    RUN_TIMERS_V1,
+)
+from mirsal_contracts.workflows import Graph, Node, RetryPolicy
+from mirsal_runtime.broker import Outgoing, Publisher
+from mirsal_runtime.settings import RuntimeSettings
+from mirsal_runtime.telemetry import new_traceparent
+from mirsal_runtime.topics import apply_topics
+from mirsal_testing.servers.server import Server
+from orchestrator.rehearsal import LEAD, draw
+from orchestrator.store.runs import Pool
+from pydantic import SecretStr
+
+TOPICS = (
+    DEAD_LETTERS_ORCHESTRATOR_V1,
+    EXECUTIONS_REQUESTED_V1,
+    NODE_COMMANDS_NOOP_V1,
+    NODE_STATUSES_V1,
+    RUN_TIMERS_V1,
+)
+SEQUENCE = draw(["a", "b"], "a>b")
+Answer = Callable[[RunNode], NodeSucceeded | NodeFailed]
+
+
+def succeed(command: RunNode) -> NodeSucceeded:
+    """What a connector that always works says."""
+    return NodeSucceeded.model_validate(ids(command))
+
+
+def ids(command: RunNode) -> dict[str, object]:
+    names = ("workspace", "run_id", "execution_id", "command_id", "workflow_id", "node_id",
+             "attempt", "connector")  # fmt: skip
+    now = datetime.now(UTC)
+    times = {"started_at": now, "ended_at": now}
+    return {name: getattr(command, name) for name in names} | times
+
+
+class Stage:
+    """Topics and tables of one test, a connector that answers, and orchestrators."""
+
+    def __init__(self, kafka: Server, database_url: str, prefix: str, folder: Path) -> None:
+        self.settings = RuntimeSettings(
+            kafka_bootstrap_servers=kafka.url,
+            database_url=SecretStr(database_url),
+            topic_prefix=prefix,
+            instance="stage",
+        )
+        self.publisher = Publisher(self.settings)
+        self.commands: list[RunNode] = []
+        self.traces: dict[str, set[str]] = {}
+        self.answer: Answer = succeed
+        self._folder = folder
+        self._processes: list[asyncio.subprocess.Process] = []
+
+    async def start(self, number: int = 1, **environment: str) -> asyncio.subprocess.Process:
+        """Start an orchestrator."""
+        settings = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers,
+            "DATABASE_URL": self.settings.database_url.get_secret_value(),
+            "MIRSAL_TOPIC_PREFIX": self.settings.topic_prefix,
+            "MIRSAL_INSTANCE": f"orchestrator-{number}",
+        }
+        with (self._folder / f"orchestrator-{number}.log").open("a") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "orchestrator",
+                env={**os.environ, **settings, **environment},
+                stderr=log,
+            )
+        self._processes.append(process)
+        return process
+
+    async def request(self, count: int, graph: Graph = SEQUENCE) -> None:
+        """Ask for so many runs."""
+        for _ in range(count):
+            message = RunRequested(
+                workspace="w",
+                run_id=str(uuid4()),
+                workflow_id=f"flow-{len(graph.nodes)}",
+                version=1,
+                graph=graph,
+                lead=LEAD,
+                requested_at=datetime.now(UTC),
+            )
+            trace = new_traceparent()
+            self.traces[message.run_id] = {trace[3:35]}
+            headers = Envelope(
+                "id", message.TYPE, "test", message.run_id, "w", traceparent=trace
+            ).to_headers()
+            await self.publisher.send(
+                [Outgoing(EXECUTIONS_REQUESTED_V1.name, message.run_id, message.to_json(), headers)]
+            )
+
+    async def connect(self) -> None:
+        """The connector: answers every command, until cancelled."""
+        topic = self.settings.topic_prefix + NODE_COMMANDS_NOOP_V1.name
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
+        )
+        consumer.assign([TopicPartition(topic, number) for number in range(8)])
+        await consumer.start()
+        try:
+            while True:
+                found = await consumer.getmany(timeout_ms=100)
+                answers = []
+                for record in (record for records in found.values() for record in records):
+                    command = RunNode.model_validate_json(record.value or b"")
+                    envelope = Envelope.from_headers(record.headers)
+                    self.commands.append(command)
+                    self.traces[command.run_id].add(envelope.traceparent[3:35])
+                    status = self.answer(command)
+                    headers = envelope._replace(type=status.TYPE).to_headers()
+                    answers.append(
+                        Outgoing(NODE_STATUSES_V1.name, command.run_id, status.to_json(), headers)
+                    )
+                while answers:
+                    with suppress(Exception):
+                        await self.publisher.send(answers)
+                        break
+        finally:
+            await consumer.stop()
+
+    async def stop(self) -> None:
+        """End what is left."""
+        for process in self._processes:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        await self.publisher.stop()
+
+
+@pytest_asyncio.fixture
+async def stage(
+    kafka_server: Server, database_url: str, kafka_prefix: str, pool: Pool, tmp_path: Path
+) -> AsyncIterator[Stage]:
+    stage = Stage(kafka_server, database_url, kafka_prefix, tmp_path)
+    await apply_topics(stage.settings, TOPICS)
+    connector = asyncio.create_task(stage.connect())
+    yield stage
+    connector.cancel()
+    await asyncio.gather(connector, return_exceptions=True)
+    await stage.stop()
+
+
+async def ended(pool: Pool, count: int, seconds: float = 40) -> Counter[str]:
+    """The statuses of runs, once so many have ended."""
+    async with asyncio.timeout(seconds):
+        while True:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                rows = await pool.fetch("SELECT status FROM runs WHERE ended_at IS NOT NULL")
+                if len(rows) >= count:
+                    return Counter(row["status"] for row in rows)
+            await asyncio.sleep(0.05)
+
+
+async def check_books(stage: Stage, pool: Pool, runs: int) -> None:
+    """Nothing lost, nothing done twice, and everything counted once."""
+    assert await ended(pool, runs) == {"succeeded": runs}
+    assert {command.attempt for command in stage.commands} == {1}
+    commands = {command.execution_id: command.command_id for command in stage.commands}
+    assert len(commands) == 2 * runs
+    rows = await pool.fetch("SELECT execution_id, status FROM execution_logs")
+    assert {row["execution_id"] for row in rows} == set(commands)
+    assert {row["status"] for row in rows} == {"succeeded"}
+    assert await pool.fetchval("SELECT sum(executions) FROM execution_totals") == 2 * runs
+
+
+async def test_runs_go_through_and_the_process_leaves_in_good_order(
+    stage: Stage, pool: Pool
+) -> None:
+    process = await stage.start()
+    await stage.request(30)
+    await check_books(stage, pool, 30)
+    assert all(len(traces) == 1 for traces in stage.traces.values()), "one trace a run"
+    assert len(stage.commands) == 60
+    process.terminate()
+    assert await process.wait() == 0
+    again = await stage.start()
+    await stage.request(1)
+    await check_books(stage, pool, 31)
+    assert len(stage.commands) == 62, "what was done was not committed"
+    again.terminate()
+    assert await again.wait() == 0
+
+
+async def test_a_retry_comes_when_it_is_due(stage: Stage, pool: Pool) -> None:
+    def fail_first(command: RunNode) -> NodeSucceeded | NodeFailed:
+        if command.attempt == 1:
+            error = Fault(code="broken", message="it broke")
+            return NodeFailed.model_validate({**ids(command), "kind": "transient", "error": error})
+        return succeed(command)
+
+    stage.answer = fail_first
+    await stage.start()
+    retry = RetryPolicy(backoff_seconds=0.5)
+    await stage.request(10, draw([Node(id="a", type="noop", retry=retry)]))
+    assert await ended(pool, 10) == {"succeeded": 10}
+    assert Counter(command.attempt for command in stage.commands) == {1: 10, 2: 10}
+    rows = await pool.fetch("SELECT retry_count, status FROM execution_logs")
+    assert {tuple(row) for row in rows} == {(1, "succeeded")}
+
+
+@pytest.mark.parametrize(
+    "point", ["before_write", "after_write", "after_send", "before_commit", "after_commit"]
+)
+async def test_kill_9_at_any_point_loses_and_repeats_nothing(
+    stage: Stage, pool: Pool, tmp_path: Path, point: str
+) -> None:
+    flag = tmp_path / "die"
+    flag.touch()
+    await stage.request(20)
+    process = await stage.start(MIRSAL_FAILPOINT=f"{point}@{flag}")
+    assert await process.wait() == -signal.SIGKILL, "the fault did not happen"
+    await stage.start()
+    await stage.request(5)
+    await check_books(stage, pool, 25)
+
+
+async def test_kill_9_again_and_again_under_load(stage: Stage, pool: Pool) -> None:
+    loading = asyncio.create_task(load(stage, 120))
+    for _ in range(4):
+        process = await stage.start()
+        await asyncio.sleep(1.2)
+        process.kill()
+        assert await process.wait() == -signal.SIGKILL
+    await stage.start()
+    await loading
+    await check_books(stage, pool, 120)
+
+
+async def test_postgresql_dies_and_comes_back(
+    stage: Stage, pool: Pool, postgres_server: Server
+) -> None:
+    process = await stage.start()
+    loading = asyncio.create_task(load(stage, 100))
+    await ended(pool, 10)
+    await postgres_server.kill()
+    await asyncio.sleep(1)
+    assert not await postgres_server.is_ready()
+    await postgres_server.start()
+    await loading
+    await check_books(stage, pool, 100)
+    assert process.returncode is None, "the process did not live through it"
+
+
+async def test_kafka_dies_and_comes_back(stage: Stage, pool: Pool, kafka_server: Server) -> None:
+    process = await stage.start()
+    await stage.request(20)
+    await ended(pool, 5)
+    await kafka_server.kill()
+    await asyncio.sleep(1)
+    await kafka_server.start()
+    await load(stage, 20)
+    await check_books(stage, pool, 40)
+    assert process.returncode is None, "the process did not live through it"
+
+
+async def test_a_sibling_takes_over_from_one_that_is_frozen(stage: Stage, pool: Pool) -> None:
+    first = await stage.start(1)
+    second = await stage.start(2)
+    runs = 0
+    while await pool.fetchval("SELECT count(DISTINCT instance) FROM execution_totals") < 2:
+        await stage.request(10)
+        runs += 10
+        await check_books(stage, pool, runs)
+    first.send_signal(signal.SIGSTOP)
+    await stage.request(20)
+    await check_books(stage, pool, runs + 20)
+    first.send_signal(signal.SIGCONT)
+    await load(stage, 40)
+    await check_books(stage, pool, runs + 60)
+    for process in (first, second):
+        process.terminate()
+        assert await process.wait() == 0
+
+
+async def test_poison_goes_to_the_dead_letters_and_stops_nobody(stage: Stage, pool: Pool) -> None:
+    await stage.start()
+    poison = [
+        Outgoing(topic.name, str(uuid4()), value, [("note", b"kept")])
+        for topic in (EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1, RUN_TIMERS_V1)
+        for value in (b"{", b"", b"[]", None)
+    ]
+    await stage.publisher.send(poison[:6])
+    await stage.request(10)
+    await stage.publisher.send(poison[6:])
+    await stage.request(10)
+    await check_books(stage, pool, 20)
+    letters = await read_letters(stage, len(poison))
+    assert Counter(value for value, _ in letters) == {b"{": 3, b"": 3, b"[]": 3, None: 3}
+    for _, headers in letters:
+        assert headers["note"] == b"kept"
+        assert headers["dead_letter_reason"] in (b"invalid_json", b"invalid_message", b"no_value")
+
+
+async def test_topics_that_are_made_later_are_found(
+    kafka_server: Server, database_url: str, pool: Pool, tmp_path: Path, kafka_prefix: str
+) -> None:
+    stage = Stage(kafka_server, database_url, kafka_prefix, tmp_path)
+    process = await stage.start()
+    await asyncio.sleep(1.5)
+    await apply_topics(stage.settings, TOPICS)
+    connector = asyncio.create_task(stage.connect())
+    try:
+        await stage.request(3)
+        await check_books(stage, pool, 3)
+        assert process.returncode is None
+    finally:
+        connector.cancel()
+        await asyncio.gather(connector, return_exceptions=True)
+        await stage.stop()
+
+
+async def load(stage: Stage, count: int) -> None:
+    """Ask for runs at a steady pace; what was not acknowledged is asked for again."""
+    for _ in range(count):
+        while True:
+            with suppress(Exception):
+                await stage.request(1)
+                break
+        await asyncio.sleep(0.02)
+
+
+async def read_letters(stage: Stage, count: int) -> list[tuple[bytes | None, dict[str, bytes]]]:
+    """So many dead letters: value and headers."""
+    topic = stage.settings.topic_prefix + DEAD_LETTERS_ORCHESTRATOR_V1.name
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=stage.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
+    )
+    consumer.assign([TopicPartition(topic, number) for number in range(8)])
+    await consumer.start()
+    letters: list[tuple[bytes | None, dict[str, bytes]]] = []
+    try:
+        async with asyncio.timeout(10):
+            while len(letters) < count:
+                found = await consumer.getmany(timeout_ms=200)
+                letters += [
+                    (record.value, dict(record.headers))
+                    for records in found.values()
+                    for record in records
+                ]
+    finally:
+        await consumer.stop()
+    return letters
