@@ -202,6 +202,7 @@ async def test_the_callers_settings_win(folder: Path) -> None:
         assert first["MIRSAL_PORT"] == second["MIRSAL_PORT"]
         assert first["MIRSAL_ID_SECRET"] == "given-secret"
         assert first["MIRSAL_SMTP_HOST"] == "mail.example"
+        assert first["MIRSAL_SMTP_TLS"] == "none", "a default of the stack, whoever the provider"
 
 
 async def test_a_service_that_cannot_start_fails_the_stack_with_its_reason(folder: Path) -> None:

@@ -15,6 +15,7 @@ TABLE = Table(
             replaced_by="MIRSAL_SMTP_HOST",
             ports=("TOY_SMTP_PORT", "TOY_INBOX_PORT"),
             gives={"MIRSAL_SMTP_HOST": "127.0.0.1", "MIRSAL_SMTP_PORT": "{TOY_SMTP_PORT}"},
+            defaults={"MIRSAL_SMTP_TLS": "none"},
         ),
     ),
     topics="toy_job",

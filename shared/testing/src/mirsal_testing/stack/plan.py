@@ -140,6 +140,8 @@ class Plan:
         """The settings that say where the gateway and the simulators are."""
         port = self._port("MIRSAL_PORT")
         found = {"MIRSAL_PORT": str(port)}
+        for simulator in self._table.simulators:
+            found |= simulator.defaults
         for simulator in self._used_simulators():
             ports = {setting: str(self._port(setting)) for setting in simulator.ports}
             found |= ports

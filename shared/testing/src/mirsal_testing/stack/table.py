@@ -39,6 +39,7 @@ class Simulator:
 
     `ports` are the settings that tell it where to listen, the one whose HTTP answers GET /health
     last. `gives` are settings for the services; `{NAME}` in them is the port of that setting.
+    `defaults` are settings that the services get whichever provider they speak to.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Simulator:
     replaced_by: str
     ports: tuple[str, ...]
     gives: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ PLATFORM = Table(
             gives={
                 "MIRSAL_SMTP_HOST": "127.0.0.1",
                 "MIRSAL_SMTP_PORT": "{MIRSAL_SIMULATOR_SMTP_PORT}",
-                "MIRSAL_SMTP_TLS": "none",
                 "MIRSAL_INBOX_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_INBOX_PORT}",
             },
+            defaults={"MIRSAL_SMTP_TLS": "none"},
         ),
         Simulator(
             "whatsapp-simulator",
@@ -90,6 +92,8 @@ PLATFORM = Table(
                 "MIRSAL_WHATSAPP_SIMULATOR_URL": (
                     "http://127.0.0.1:{MIRSAL_SIMULATOR_WHATSAPP_PORT}"
                 ),
+            },
+            defaults={
                 "MIRSAL_WHATSAPP_TOKEN": "simulator-token",
                 "MIRSAL_WHATSAPP_PHONE_NUMBER_ID": "100000000000001",
             },
