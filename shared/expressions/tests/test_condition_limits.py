@@ -129,6 +129,15 @@ def test_hostile_source_is_settled_before_it_runs(hostile_outcomes: list[str], i
     assert [fault.code for fault in check_condition(source)] == ([code] if code else [])
 
 
+def test_what_would_cost_too_much_is_refused_beforehand() -> None:
+    scope = {"run": {"input": {"items": list(range(2000)), "name": "x"}}}
+    with pytest.raises(ExpressionError, match="read a smaller member") as caught:
+        evaluate_condition("run.input.items.exists(i, i == -1)", scope)
+    assert caught.value.code == "too_much_work"
+    assert evaluate_condition("run.input.items.size() == 2000", scope)
+    assert evaluate_condition("run.input.name == 'x'", scope)
+
+
 def test_deep_values_are_refused() -> None:
     deep: list[object] = []
     for _ in range(100_000):

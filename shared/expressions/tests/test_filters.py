@@ -65,6 +65,7 @@ SCOPE = {
         ("lead.tags | first", "vip"),
         ("lead.tags | last", "true"),
         ("lead.fields.list | first", ""),
+        ("lead.phone | last", ""),
         ('"أحمد" | first', "أ"),
         ("lead.tags | length", "4"),
         ("lead.fields.object | length", "2"),

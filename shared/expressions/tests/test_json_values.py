@@ -66,12 +66,12 @@ def test_a_fault_is_said_with_its_pointer() -> None:
 
 
 def test_all_faults_of_a_value_are_found() -> None:
-    config: JsonValue = {"a": "{{ lead.nmae }}", "b": ["{{ x", "{{ nodes.n.output }}"]}
+    config: JsonValue = {"a": "{{ lead.nmae }}", "b": ["{{ x", 1, "{{ nodes.n.output }}"]}
     faults = check_value(config, node_ids=["m"])
     assert [(fault.pointer, fault.code) for fault in faults] == [
         ("/a", "unknown_member"),
         ("/b/0", "unclosed"),
-        ("/b/1", "unknown_node"),
+        ("/b/2", "unknown_node"),
     ]
     assert all(isinstance(fault, ExpressionFault) for fault in faults)
 

@@ -1,6 +1,9 @@
 """What a template renders: look-up, literals, white space, if, and what is missing."""
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from mirsal_expressions import (
@@ -166,6 +169,8 @@ def test_branches(source: str, text: str) -> None:
         ("{% if lead.fields.nope > 3 %}{% endif %}", 24, "compares two numbers"),
         ("{% if lead.fields == lead.tags %}{% endif %}", 19, "cannot be compared"),
         ("{% if 1 in lead.name %}{% endif %}", 9, "`in` looks for"),
+        ("{% if 1 in lead.fields.zero %}{% endif %}", 9, "`in` looks for"),
+        ("{% if lead.fields.yes > 0 %}{% endif %}", 23, "compares two numbers"),
     ],
 )
 def test_what_a_run_refuses(source: str, column: int, words: str) -> None:
@@ -222,3 +227,17 @@ def test_a_scope_without_a_root_is_an_error_not_a_crash() -> None:
 def test_half_a_character_is_refused() -> None:
     with pytest.raises(ExpressionError, match="lone surrogate"):
         render_template("{{ lead.name }}", {"lead": {"name": "\ud800"}})
+
+
+def test_dates_and_ids_of_python_have_a_text_too() -> None:
+    uuid = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+    scope = {"lead": {"fields": {"day": date(2025, 3, 5), "sum": Decimal("1.50"), "id": uuid}}}
+    source = "{{ lead.fields.day }} {{ lead.fields.sum }} {{ lead.fields.id }}"
+    assert render_template(source, scope) == f"2025-03-05 1.50 {uuid}"
+
+
+def test_an_integer_too_long_to_write_is_refused() -> None:
+    scope = {"lead": {"fields": {"n": 10**5000}}}
+    with pytest.raises(ExpressionError, match=r"lead.fields.n is not a single value"):
+        render_template("{{ lead.fields.n }}", scope)
+    assert render_template("{{ lead.fields.n }}", {"lead": {"fields": {"n": 10**1000}}})
