@@ -98,7 +98,7 @@ async def test_without_valkey_each_gateway_counts_for_itself(make_settings: Make
 async def test_a_slow_valkey_costs_a_call_at_most_a_moment(valkey_server: Server) -> None:
     port = int(valkey_server.url.rsplit(":", 1)[1].split("/")[0])
     async with TcpProxy("127.0.0.1", port) as proxy:
-        limiter = RateLimiter(SecretStr(f"redis://127.0.0.1:{proxy.port}/0"), seconds=0.05)
+        limiter = RateLimiter(SecretStr(f"redis://127.0.0.1:{proxy.port}/0"), seconds=0.25)
         client = secrets.token_hex(8)
         try:
             assert (await limiter.hit(client, 100)).remaining == 99
@@ -109,8 +109,8 @@ async def test_a_slow_valkey_costs_a_call_at_most_a_moment(valkey_server: Server
             seconds = time.monotonic() - started
             assert all(verdict.allowed for verdict in verdicts)
             assert metrics.RATE_LIMITER_ALONE._value.get() == 1
-            # One call waited 50 ms, the others not at all; 700 ms each would be 3.5 s.
-            assert seconds < 0.7
+            # One call waited a quarter of a second, the others not at all; else it were 3.5 s.
+            assert seconds < 1.5
             await proxy.heal()
             async with asyncio.timeout(10):
                 while metrics.RATE_LIMITER_ALONE._value.get():

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 LINGER_SECONDS = 1.0
-LINGER_BYTES = 8 * 1024 * 1024
+LINGER_BYTES = 32 * 1024 * 1024
 
 
 class LastResponse(Response):

@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 from mirsal_runtime.postgres import open_pool
 
+from gateway.deadlines import within
 from gateway.settings import GatewaySettings
 
 ROLE = "gateway"
@@ -51,8 +52,7 @@ class Database:
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """The statement's rows."""
         try:
-            async with asyncio.timeout(CALL_SECONDS), self._pool.acquire() as connection:
-                return await connection.fetch(statement, *values)
+            return await within(CALL_SECONDS, self._pool.fetch(statement, *values))
         except _AWAY as error:
             raise DatabaseUnavailable(f"PostgreSQL did not answer: {error!r}") from error
         except _NOT_MIGRATED as error:

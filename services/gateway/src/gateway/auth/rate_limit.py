@@ -4,9 +4,9 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import structlog
 from limits import RateLimitItemPerMinute
@@ -17,14 +17,13 @@ from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import NoScriptError, RedisError
 
+from gateway.deadlines import within
+
 WINDOW_SECONDS = 60
 REST_SECONDS = 1.0
 """How long Valkey is left alone after it failed."""
 CONNECTIONS = 4
 CLIENTS_OF_ITS_OWN = 50_000
-LAST_LOOKS = 8
-
-AnswerT = TypeVar("AnswerT")
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +140,7 @@ class RateLimiter:
     async def _flush(self, hits: Sequence[Hit]) -> list[Verdict]:
         if time.monotonic() >= self._rests_until:
             try:
-                verdicts = await _within(self._seconds, self._shared.hit(hits))
+                verdicts = await within(self._seconds, self._shared.hit(hits))
             except (RedisError, OSError, TimeoutError) as error:
                 self._rests_until = time.monotonic() + REST_SECONDS
                 log.warning("rate_limiter_alone", error=type(error).__name__)
@@ -191,24 +190,6 @@ def _verdict(hit: Hit, acquired: object, window: Sequence[bytes] | None, now: fl
     oldest, count = (float(window[0]), int(window[1])) if window else (now, 0)
     left = max(0, hit.limit - count) if acquired else 0
     return Verdict(bool(acquired), hit.limit, left, _seconds_until(oldest + WINDOW_SECONDS - now))
-
-
-async def _within(seconds: float, work: Coroutine[object, object, AnswerT]) -> AnswerT:
-    """The work's answer if it comes in time. Raises `TimeoutError`.
-
-    A loop that was late itself looks once more for what has arrived meanwhile: otherwise a
-    moment of much work here would look like a silence of Valkey's.
-    """
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-        for _ in range(LAST_LOOKS):
-            if task.done():
-                return task.result()
-            await asyncio.sleep(0)
-        raise TimeoutError
-    finally:
-        task.cancel()
 
 
 def _seconds_until(seconds: float) -> int:

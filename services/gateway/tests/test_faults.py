@@ -1,0 +1,190 @@
+"""Servers that are away: a quick 503 that says so, never a 202, never a hang; and back again."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+
+import asyncpg
+import httpx
+import pytest
+from gateway.issued_ids import IdIssuer
+from mirsal_testing.servers.server import Server
+
+from services.gateway.tests.conftest import WELCOME, Gateway, MakeSettings, open_gateway
+
+RUN = "/api/automation/workflow/welcome/run"
+WORKFLOW = "/api/automation/workflow/welcome"
+ANSWER_SECONDS = 5.0
+AT_ONCE_SECONDS = 0.5
+BACK_SECONDS = 30
+
+
+async def start(gateway: Gateway, **headers: str) -> tuple[httpx.Response, float]:
+    """A start, and how long its answer took."""
+    began = time.monotonic()
+    answer = await gateway.client.post(RUN, json={"leadId": "ahmed"}, headers=headers)
+    return answer, time.monotonic() - began
+
+
+async def wait_for(status: int, call: Callable[[], Coroutine[None, None, httpx.Response]]) -> None:
+    """Call until the answer has this status."""
+    async with asyncio.timeout(BACK_SECONDS):
+        async for _ in _every(0.1):
+            if (await call()).status_code == status:
+                return
+
+
+async def _every(seconds: float) -> AsyncIterator[None]:
+    while True:
+        yield
+        await asyncio.sleep(seconds)
+
+
+async def wait_for_starts(gateway: Gateway) -> None:
+    """Start runs until one is accepted."""
+    await wait_for(202, lambda: gateway.client.post(RUN, json={"leadId": "ahmed"}))
+
+
+@asynccontextmanager
+async def without(server: Server, fault: str) -> AsyncIterator[None]:
+    """The server killed or paused."""
+    if fault == "killed":
+        await server.kill()
+    else:
+        await server.pause()
+    try:
+        yield
+    finally:
+        await (server.start() if fault == "killed" else server.resume())
+
+
+@pytest.mark.parametrize("fault", ["killed", "paused"])
+async def test_without_kafka_a_start_is_503_with_its_id(
+    gateway: Gateway, kafka_server: Server, fault: str
+) -> None:
+    await gateway.put_welcome()
+    await wait_for_starts(gateway)
+    async with without(kafka_server, fault):
+        answer, seconds = await start(gateway, **{"idempotency-key": f"k-{fault}"})
+        assert answer.status_code == 503
+        assert seconds < ANSWER_SECONDS
+        assert int(answer.headers["retry-after"]) >= 1
+        run_id = answer.json()["runId"]
+        assert IdIssuer(gateway.settings.id_secret).stem_of("run", gateway.workspace, run_id)
+        answers = await asyncio.gather(*(start(gateway) for _ in range(20)))
+        assert {each.status_code for each, _ in answers} == {503}
+        # Known to be away: nobody waits any more.
+        assert max(seconds for _, seconds in answers) < AT_ONCE_SECONDS
+        health = await gateway.client.get("/api/automation/health")
+        kafka = health.json()["dependencies"]["kafka"]
+        # A success is remembered for some seconds.
+        assert health.status_code == 503 or kafka["status"] == "up"
+        saved = await gateway.client.put("/api/automation/lead/sara", json={})
+        assert saved.status_code in {200, 201}, "what needs no Kafka works on"
+        queue = await gateway.client.get("/api/automation/queue/status")
+        assert queue.status_code in {200, 503}
+        metrics = await gateway.client.get("/api/automation/metrics")
+        assert metrics.status_code == 200
+    await wait_for_starts(gateway)
+    again, _ = await start(gateway, **{"idempotency-key": f"k-{fault}"})
+    assert (again.status_code, again.json()["runId"]) == (202, run_id)
+
+
+@pytest.mark.parametrize("fault", ["killed", "paused"])
+async def test_without_postgres_calls_are_503(
+    gateway: Gateway, postgres_server: Server, fault: str
+) -> None:
+    await gateway.put_welcome()
+    async with without(postgres_server, fault):
+        for path in ("/api/automation/leads", WORKFLOW, f"{WORKFLOW}/logs"):
+            began = time.monotonic()
+            answer = await gateway.client.get(path)
+            assert answer.status_code == 503, answer.text
+            assert int(answer.headers["retry-after"]) >= 1
+            assert time.monotonic() - began < ANSWER_SECONDS
+        answer, seconds = await start(gateway)
+        assert answer.status_code == 503
+        assert seconds < ANSWER_SECONDS
+        health = await gateway.client.get("/api/automation/health")
+        assert health.status_code == 503
+        assert health.json()["dependencies"]["postgres"]["status"] == "down"
+        assert (await gateway.client.get("/api/health")).status_code == 200
+    await wait_for_starts(gateway)
+    # What health says may be a second old.
+    await wait_for(200, lambda: gateway.client.get("/api/automation/health"))
+
+
+async def test_used_up_connections_are_503_and_come_back(make_settings: MakeSettings) -> None:
+    """Five connections, a hundred saves that wait for a lock."""
+    async with open_gateway(make_settings(database_connections=5)) as gateway:
+        await gateway.put_welcome()
+        async with gateway.sql.transaction():
+            await gateway.sql.execute("LOCK TABLE gateway.leads IN ACCESS EXCLUSIVE MODE")
+            began = time.monotonic()
+            saves = asyncio.gather(
+                *(gateway.client.put(f"/api/automation/lead/l{n}", json={}) for n in range(100))
+            )
+            await asyncio.sleep(0.5)
+            health = await gateway.client.get("/api/automation/health")
+            assert health.status_code == 503
+            answers = await saves
+            assert time.monotonic() - began < 2 * ANSWER_SECONDS
+            assert {answer.status_code for answer in answers} == {503}
+            assert all("retry-after" in answer.headers for answer in answers)
+        began = time.monotonic()
+        saved = await gateway.client.put("/api/automation/lead/l1", json={})
+        assert saved.status_code == 201
+        assert time.monotonic() - began < ANSWER_SECONDS
+
+
+async def test_a_lock_on_the_logs_does_not_stop_starts(gateway: Gateway) -> None:
+    await gateway.put_welcome()
+    async with gateway.sql.transaction():
+        await gateway.sql.execute("LOCK TABLE orchestrator.execution_logs")
+        reads = asyncio.gather(*(gateway.client.get(f"{WORKFLOW}/logs") for _ in range(30)))
+        await asyncio.sleep(0.2)
+        for _ in range(5):
+            answer, seconds = await start(gateway)
+            assert answer.status_code == 202
+            assert seconds < 1
+        answers = await reads
+        assert {answer.status_code for answer in answers} == {503}
+    assert (await gateway.client.get(f"{WORKFLOW}/logs")).status_code == 200
+
+
+async def test_dropped_connections_are_made_anew(gateway: Gateway, postgres_server: Server) -> None:
+    await gateway.put_welcome()
+    other = await asyncpg.connect(postgres_server.url)
+    try:
+        await other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'gateway%'"
+        )
+    finally:
+        await other.close()
+    await wait_for_starts(gateway)
+
+
+async def test_a_database_that_is_read_only_acknowledges_nothing(gateway: Gateway) -> None:
+    """As after a failover, when the old address leads to a standby."""
+    await gateway.put_welcome()
+    database = await gateway.sql.fetchval("SELECT current_database()")
+    quoted = await gateway.sql.fetchval("SELECT quote_ident($1)", database)
+    await gateway.sql.execute(f"ALTER DATABASE {quoted} SET default_transaction_read_only = on")
+    try:
+        await gateway.sql.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'gateway%'"
+        )
+        await wait_for(200, lambda: gateway.client.get(WORKFLOW))
+        saved = await gateway.client.put(WORKFLOW, json={**WELCOME, "name": "New"})
+        assert saved.status_code == 503
+    finally:
+        await gateway.sql.execute("SET default_transaction_read_only = off")
+        await gateway.sql.execute(f"ALTER DATABASE {quoted} RESET default_transaction_read_only")
+        await gateway.sql.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'gateway%'"
+        )
+    await wait_for(200, lambda: gateway.client.put(WORKFLOW, json=WELCOME))
