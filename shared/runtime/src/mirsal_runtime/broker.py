@@ -189,6 +189,9 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, leave: bool) -> None:
     With `leave` its partitions go to others at once; without, they wait 6 s for a process of the
     same name.
     """
+    if leave and consumer._coordinator is not None:
+        # aiokafka leaves only without an instance id; Kafka takes the member's id as well.
+        consumer._coordinator._group_instance_id = None
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await consumer.stop()

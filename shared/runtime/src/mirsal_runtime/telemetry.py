@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from enum import Enum
@@ -25,6 +26,7 @@ _PLAIN = (str, int, float, bool, type(None), dt.datetime, dt.date, UUID, Enum)
 _PERSONAL: Final = frozenset({"name", "email", "phone", "to", "recipient", "address", "lead"})
 HIDDEN: Final = "[hidden]"
 FLUSH_SECONDS = 3.0
+_LINES_REMEMBERED = 1000
 
 
 class Span(Protocol):
@@ -82,6 +84,7 @@ def configure(settings: RuntimeSettings, *, service: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(RepetitionFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -136,6 +139,34 @@ def child_traceparent(parent: str) -> str:
 def trace_id_of(traceparent: str) -> str:
     """The trace's id, for log lines and rows; empty if there is none."""
     return traceparent[3:35] if is_traceparent(traceparent) else ""
+
+
+class RepetitionFilter(logging.Filter):
+    """Lets a library's line through once in `seconds`: aiokafka has 30 a second without Kafka.
+
+    Lines are the same when their texts before formatting are; the next one that comes through
+    says how many were left out.
+    """
+
+    def __init__(self, seconds: float = 5.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is to be written."""
+        line = (record.name, str(record.msg))
+        since, left_out = self._seen.get(line, (-self._seconds, 0))
+        now = time.monotonic()
+        if now - since < self._seconds:
+            self._seen[line] = (since, left_out + 1)
+            return False
+        if len(self._seen) > _LINES_REMEMBERED:
+            self._seen.clear()
+        self._seen[line] = (now, 0)
+        if left_out:
+            record.msg = f"{record.msg} [{left_out} more like this]"
+        return True
 
 
 class _UnrecordedSpan:
