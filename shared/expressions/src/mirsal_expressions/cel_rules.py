@@ -1,8 +1,5 @@
-"""What a condition may contain, and what it reads. Writes it anew for the CEL library.
-
-CEL has no cost limits in the library, so what could grow or run long is left out: `map`, patterns
-that are not literals, patterns in loops, deep nesting. What is left is bounded by `Cost`.
-"""
+"""What a condition may contain, and what it reads; written anew for the CEL library, which bounds
+no cost. What could grow or run long is left out, such as `map`; the rest is bounded by `Cost`."""
 
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The `date` filter: RFC 3339 texts and dates in any zone, in four languages, never the machine's.
-
-A zone is read from the time-zone database of the machine when it is first used, and kept.
-"""
+A zone is read from the machine's time-zone database when first used, and kept."""
 
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo

@@ -1,8 +1,5 @@
-"""The filters a template may use: the list is closed. Dates and numbers have modules of their own.
-
-A filter takes the value and its arguments and gives a value. It raises UnsuitableError with what
-to write instead; its message never holds the value.
-"""
+"""The filters a template may use; the list is closed. A filter takes the value and its arguments,
+gives a value, and raises UnsuitableError with what to write instead, never with the value."""
 
 import inspect
 import json

@@ -1,7 +1,5 @@
 """JSON values whose strings are templates, such as a node's config. Keys are never templates.
-
-Paths are JSON pointers (RFC 6901); a path stands for all that lies below it, too.
-"""
+Paths are JSON pointers (RFC 6901); a path stands for all that lies below it, too."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace

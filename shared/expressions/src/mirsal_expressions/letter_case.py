@@ -1,8 +1,5 @@
-"""Upper, lower and title case in any script. Arabic and Persian have no case and stay as they are.
-
-Turkish and Azeri (`tr`, `az`) pair i with İ and ı with I. Every other language pairs i with I, and
-there a lone İ becomes a plain i, not the i with a loose dot that Python gives.
-"""
+"""Upper, lower and title case in any script; Arabic has no case. Turkish and Azeri pair i with İ
+and ı with I. Elsewhere a lone İ becomes a plain i, not Python's i with a loose dot."""
 
 import re
 

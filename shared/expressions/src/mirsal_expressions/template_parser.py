@@ -1,9 +1,5 @@
-"""From a template's source to its tree, with every fault on the way. The grammar of whole tags.
-
-`{{ expression }}`, `{% if %} {% elif %} {% else %} {% endif %}`, `{# comment #}`, and a `-` beside
-a brace that takes away the white space on that side. There is nothing else: no loops, no calls, no
-arithmetic, no assignment, no include.
-"""
+"""From a template's source to its tree, with every fault on the way: `{{ }}`, `{% if %}`, `{# #}`,
+and a `-` beside a brace, which takes away the white space on that side. Nothing else is a tag."""
 
 import re
 from dataclasses import dataclass, field
