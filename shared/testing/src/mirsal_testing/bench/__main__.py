@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads annotations when the program runs
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +14,7 @@ from mirsal_testing.bench.report import Report
 from mirsal_testing.bench.target import BenchError
 from mirsal_testing.rest import RestError
 from mirsal_testing.servers import ServerError
+from mirsal_testing.servers.cache import cache_folder
 from mirsal_testing.stack import StackError
 
 if TYPE_CHECKING:
@@ -56,11 +57,12 @@ def main(
 
 
 async def _profile(report: Report, program: Program, part: str, connector: Connector) -> None:
-    stacks = Path(f"{part}.stacks")
+    stacks = cache_folder() / "profiles" / f"{part}.stacks"
+    stacks.parent.mkdir(parents=True, exist_ok=True)
     async with open_servers() as (servers, folder):
         figures = await profile(servers, folder, program, part, stacks, connector=connector)
     report.note(figures)
-    alone, with_calls = sum_up(stacks.read_text(encoding="utf-8"))  # noqa: ASYNC240 - the last step
+    alone, with_calls = sum_up(stacks.read_text(encoding="utf-8"))
     for title, parts in (("in themselves", alone), ("with what they call", with_calls)):
         report.say(f"\n{part}: functions by their part of the samples, {title}")
         for name, part_of_all in parts:
