@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from pydantic import BaseModel, Field
 
 from gateway.problems import MEDIA_TYPE
@@ -74,9 +75,10 @@ def takes(
 ) -> dict[str, Any]:
     """`openapi_extra` of a route whose endpoint reads the body by itself."""
     NAMED_MODELS.add(model)
-    examples = {"example": {"value": example}}
-    for name, value in (more or {}).items():
-        examples[name] = {"value": value}
+    examples = {
+        name: {"value": keep_nulls(value)}
+        for name, value in {"example": example, **(more or {})}.items()
+    }
     content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "examples": examples}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
@@ -87,7 +89,7 @@ def gives(
     """One entry of a route's `responses`."""
     entry: dict[str, Any] = {
         "model": model,
-        "content": {"application/json": {"example": example}},
+        "content": {"application/json": {"example": keep_nulls(example)}},
     }
     if headers:
         entry["headers"] = {
@@ -95,6 +97,20 @@ def gives(
             for name, text in headers.items()
         }
     return entry
+
+
+def keep_nulls(example: Any) -> str:
+    """The example as FastAPI lets it through: of a value it would leave out what is null."""
+    return orjson.dumps(example).decode()
+
+
+def restore_nulls(content: dict[str, Any]) -> None:
+    """Put the examples of JSON content back to what they were before `keep_nulls`."""
+    if isinstance(content.get("example"), str):
+        content["example"] = orjson.loads(content["example"])
+    for each in content.get("examples", {}).values():
+        if isinstance(each["value"], str):
+            each["value"] = orjson.loads(each["value"])
 
 
 def _refusal(status: int) -> dict[str, Any]:

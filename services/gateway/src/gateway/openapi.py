@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from gateway.application import build_app
-from gateway.documents import NAMED_MODELS
+from gateway.documents import NAMED_MODELS, restore_nulls
 
 SNAPSHOT = Path("docs/openapi.json")
 REFERENCE = "#/components/schemas/{model}"
@@ -22,6 +22,8 @@ DESCRIPTION = """Starts workflows for leads and says what became of them.
 Every call but the four of *Health* needs the header `x-api-key`. Refusals are problem details
 (RFC 9457). Lists are oldest first; `nextCursor` leads to the next page and is null on the last."""
 _OPEN_TAG = "Health"
+_NOT_OURS = "HTTPValidationError"
+"""What FastAPI says of a 422 by itself: ours is ProblemDetails."""
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -39,16 +41,22 @@ def describe(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     schemas = {**components.get("schemas", {}), **named.get("$defs", {})}
-    # FastAPI's own shapes of a 422: ours is ProblemDetails.
     components["schemas"] = {
         name: schema
         for name, schema in sorted(schemas.items())
-        if name not in {"HTTPValidationError", "ValidationError"}
+        if name not in {_NOT_OURS, "ValidationError"}
     }
     components["securitySchemes"] = {
         "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
     }
     for operation in _operations(document):
+        operation["responses"] = {
+            status: answer
+            for status, answer in operation["responses"].items()
+            if _NOT_OURS not in str(answer)
+        }
+        for body in (operation.get("requestBody", {}), *operation["responses"].values()):
+            restore_nulls(body.get("content", {}).get("application/json", {}))
         if _OPEN_TAG not in operation["tags"]:
             operation["security"] = [{"ApiKey": []}]
     return document

@@ -1,6 +1,5 @@
 """How often a client may call: a moving minute, counted for all gateways together in Valkey."""
 
-import asyncio
 import math
 import time
 from collections import deque

@@ -16,7 +16,9 @@ from gateway.executions.schemas import (
     ExecutionStatus,
     ExecutionView,
     LogPage,
+    SendEmail,
     SendOne,
+    SendWhatsApp,
 )
 from gateway.executions.store import LogFilter
 from gateway.paging import PAGE_ITEMS, CursorText, Limit
@@ -64,12 +66,12 @@ _MAIL = {"subject": "مرحباً {{lead.name}}", "body": "عزيزي {{lead.nam
 _TEXT = {"text": "أهلاً {{lead.name}}"}
 
 
-def _describe_send(config: dict[str, Any]) -> dict[str, Any]:
+def _describe_send(model: type[SendOne], config: dict[str, Any]) -> dict[str, Any]:
     example = {"leadId": "ahmed", "config": config, "workflowId": "welcome", "nodeId": "direct"}
     return {
         "status_code": 202,
         "description": "A run of this one node. The workflow and the lead must exist.",
-        "openapi_extra": {**takes(SendOne, example), "parameters": [IDEMPOTENCY]},
+        "openapi_extra": {**takes(model, example), "parameters": [IDEMPOTENCY]},
         "responses": {
             202: gives(ExecutionStarted, _STARTED, headers={"Location": "The status URL."}),
             **refusals(403, 404, 408, 413, 422),
@@ -77,12 +79,14 @@ def _describe_send(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@router.post("/email/send", summary="Send one e-mail", **_describe_send(_MAIL))
+@router.post("/email/send", summary="Send one e-mail", **_describe_send(SendEmail, _MAIL))
 async def send_email(request: Request) -> Response:
     return await _send(request, "email")
 
 
-@router.post("/whatsapp/send", summary="Send one WhatsApp message", **_describe_send(_TEXT))
+@router.post(
+    "/whatsapp/send", summary="Send one WhatsApp message", **_describe_send(SendWhatsApp, _TEXT)
+)
 async def send_whatsapp(request: Request) -> Response:
     return await _send(request, "whatsapp")
 

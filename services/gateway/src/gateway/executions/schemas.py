@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from mirsal_contracts.message import JsonObject
+from mirsal_contracts.nodes.email import EmailConfig
+from mirsal_contracts.nodes.whatsapp import WhatsAppConfig
 from mirsal_contracts.workflows import NodeId
 from pydantic import Field
 
@@ -29,6 +31,18 @@ class SendOne(Question):
     config: JsonObject = Field(description="As in a node of this type; strings are templates.")
     workflow_id: Identifier
     node_id: NodeId
+
+
+class SendEmail(SendOne):
+    """Have one e-mail sent to one lead; `nodeId` is a label. For the document only."""
+
+    config: EmailConfig  # type: ignore[assignment] # what is checked against it are templates
+
+
+class SendWhatsApp(SendOne):
+    """Have one message sent to one lead; `nodeId` is a label. For the document only."""
+
+    config: WhatsAppConfig  # type: ignore[assignment] # what is checked against it are templates
 
 
 class ExecutionStarted(Answer):

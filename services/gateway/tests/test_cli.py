@@ -1,0 +1,115 @@
+"""`mirsal keys`."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from gateway.auth.keys import generate_key, is_key
+from gateway.cli import app
+from typer.testing import CliRunner, Result
+
+from services.gateway.tests.conftest import MakeSettings, open_gateway
+from services.gateway.tests.processes import environment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.settings import GatewaySettings
+
+LEADS = "/api/automation/leads"
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> "GatewaySettings":
+    """Those of the gateways that know the keys."""
+    return make_settings()
+
+
+@pytest.fixture
+def mirsal(settings: "GatewaySettings") -> "Callable[..., Result]":
+    """Runs a command with the settings in its environment."""
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["keys", *arguments], env=environment_of(settings))
+
+    return run
+
+
+async def status_with(settings: "GatewaySettings", key: str) -> int:
+    """What a call with this key is answered."""
+    async with open_gateway(settings) as gateway:
+        answer = await gateway.client.get(LEADS, headers={"x-api-key": key})
+        return answer.status_code
+
+
+def test_a_generated_key_is_one_line_and_needs_no_database() -> None:
+    done = CliRunner().invoke(app, ["keys", "generate"])
+    assert done.exit_code == 0
+    assert is_key(done.stdout.rstrip("\n"))
+
+
+async def run_apart_from_loop(mirsal: "Callable[..., Result]", *arguments: str) -> Result:
+    """The commands have a loop of their own."""
+    return await asyncio.to_thread(mirsal, *arguments)
+
+
+async def test_a_created_key_opens_its_workspace_until_it_is_revoked(
+    settings: "GatewaySettings", mirsal: "Callable[..., Result]"
+) -> None:
+    made = await run_apart_from_loop(mirsal, "create", "--name", "crm", "--workspace", "cli-1")
+    assert made.exit_code == 0
+    key = made.stdout.strip()
+    assert await status_with(settings, key) == 200
+    listed = await run_apart_from_loop(mirsal, "list", "--workspace", "cli-1")
+    (line,) = listed.stdout.splitlines()
+    assert key not in listed.stdout
+    assert ("crm" in line, "usable" in line, key[:9] in line) == (True, True, True)
+    revoked = await run_apart_from_loop(mirsal, "revoke", line.split()[0])
+    assert revoked.exit_code == 0
+    assert await status_with(settings, key) == 401
+    again = await run_apart_from_loop(mirsal, "list", "--workspace", "cli-1")
+    assert "revoked" in again.stdout
+
+
+async def test_a_key_has_its_own_limit_and_end(
+    settings: "GatewaySettings", mirsal: "Callable[..., Result]"
+) -> None:
+    made = await run_apart_from_loop(
+        mirsal, "create", "--name", "x", "--workspace", "cli-2", "--rate-limit", "5", "--days", "3"
+    )
+    async with open_gateway(settings) as gateway:
+        answer = await gateway.client.get(LEADS, headers={"x-api-key": made.stdout.strip()})
+        assert answer.headers["ratelimit-limit"] == "5"
+    listed = await run_apart_from_loop(mirsal, "list", "--workspace", "cli-2")
+    assert "5/min" in listed.stdout
+    assert "until 20" in listed.stdout
+
+
+async def test_a_given_key_is_ensured_as_often_as_one_likes(
+    settings: "GatewaySettings", mirsal: "Callable[..., Result]"
+) -> None:
+    key = generate_key()
+    arguments = ("ensure", "--name", "local", "--key", key, "--workspace", "cli-3")
+    for _ in range(3):
+        assert (await run_apart_from_loop(mirsal, *arguments)).exit_code == 0
+    listed = await run_apart_from_loop(mirsal, "list", "--workspace", "cli-3")
+    assert len(listed.stdout.splitlines()) == 1
+    assert await status_with(settings, key) == 200
+    await run_apart_from_loop(mirsal, "revoke", listed.stdout.split()[0])
+    await run_apart_from_loop(mirsal, *arguments)
+    assert await status_with(settings, key) == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("ensure", "--name", "x", "--key", "secret"), "mirsal keys generate"),
+        (("revoke", "00000000-0000-4000-8000-000000000000"), "no such key"),
+    ],
+)
+async def test_a_mistake_ends_with_what_to_do(
+    mirsal: "Callable[..., Result]", arguments: tuple[str, ...], text: str
+) -> None:
+    done = await run_apart_from_loop(mirsal, *arguments)
+    assert done.exit_code == 1
+    assert text in done.stderr
