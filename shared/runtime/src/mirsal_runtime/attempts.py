@@ -113,7 +113,7 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         pass_by("after_call")
         repeatable = self._connector.repeatable
         ending = statuses.succeed(attempt.command, result, started_at, repeatable=repeatable)
-        return Made(ending, claimed=True)
+        return Made(ending, claimed=not repeatable)
 
     def _made_of(
         self,
@@ -133,7 +133,8 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         failure = failure_of(error, claimed=attempt.claimed, timed_out=timer.expired())
         if attempt.claimed and self._connector.repeatable and isinstance(failure, OutcomeUnknown):
             failure = RetryableError(failure.code, failure.message, details=failure.details)
-        return Made(statuses.fail(attempt.command, failure, started_at), claimed=attempt.claimed)
+        claimed = attempt.claimed and not self._connector.repeatable
+        return Made(statuses.fail(attempt.command, failure, started_at), claimed=claimed)
 
 
 def failure_of(error: Exception, *, claimed: bool, timed_out: bool) -> AttemptFailure:
@@ -147,6 +148,7 @@ def failure_of(error: Exception, *, claimed: bool, timed_out: bool) -> AttemptFa
     if isinstance(error, AttemptFailure):
         return error
     kind = type(error).__name__
+    timed_out = timed_out or isinstance(error, TimeoutError)
     if claimed and timed_out:
         return OutcomeUnknown("timeout", "The provider did not answer in time.")
     if timed_out:

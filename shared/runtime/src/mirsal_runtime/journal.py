@@ -84,10 +84,9 @@ class Journal:
         self._note(token, _line([_WRITING, token]))
 
     def answered(self, token: int, state: EndState, status: bytes, traceparent: str) -> None:
-        """The effect's outcome is known. Does nothing for what was never claimed."""
-        if token in self._pending:
-            fragment = orjson.Fragment(status)
-            self._note(token, _line([_ANSWERED, token, state, traceparent, fragment]))
+        """The effect's outcome is known."""
+        fragment = orjson.Fragment(status)
+        self._note(token, _line([_ANSWERED, token, state, traceparent, fragment]))
 
     def settled(self, token: int) -> None:
         """The ledger has the outcome: nothing need be known of this claim any more."""
