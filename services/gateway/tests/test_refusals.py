@@ -3,7 +3,9 @@
 from copy import deepcopy
 from typing import Any
 
+import httpx
 import pytest
+from gateway.application import build_app
 from gateway.auth.keys import generate_key
 from gateway.bodies import BODY_BYTES
 from gateway.runs.schemas import INPUT_BYTES, MOST_LEADS
@@ -48,7 +50,7 @@ BAD: list[tuple[str, str, Any, int, str | None]] = [
     ("POST", RUN, [], 422, ""),
     ("POST", RUN, {}, 422, ""),
     ("POST", RUN, {"leadId": ""}, 422, "/leadId"),
-    ("POST", RUN, {"leadId": None}, 422, "/leadId"),
+    ("POST", RUN, {"leadId": None}, 422, ""),
     ("POST", RUN, {"leadId": "a\0"}, 422, "/leadId"),
     ("POST", RUN, {"leadIds": []}, 422, "/leadIds"),
     ("POST", RUN, {"leadIds": ["ahmed", "ahmed"]}, 422, "/leadIds/1"),
@@ -233,3 +235,40 @@ async def test_no_answer_shows_how_the_server_is_made(gateway: Gateway) -> None:
     assert answer.status_code == 422
     for word in ("Traceback", "SELECT", "asyncpg", "/site-packages/"):
         assert word not in answer.text
+
+
+async def test_an_unforeseen_error_is_a_500_that_tells_nothing(make_settings: MakeSettings) -> None:
+    async with open_gateway(make_settings()) as gateway:
+        await gateway.sql.execute("ALTER TABLE gateway.leads RENAME COLUMN locale TO hidden")
+        try:
+            answer = await gateway.client.get("/api/automation/leads")
+        finally:
+            await gateway.sql.execute("ALTER TABLE gateway.leads RENAME COLUMN hidden TO locale")
+        assert answer.status_code == 500
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "locale" not in answer.text
+
+
+async def test_pages_of_named_origins_may_call(gateway: Gateway) -> None:
+    app = build_app(cors_origins=("https://crm.example.com",))
+    app.state.services = gateway.services
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        for origin, allowed in (("https://crm.example.com", True), ("https://evil.example", False)):
+            asked = await client.options(
+                "/api/automation/leads",
+                headers={
+                    "origin": origin,
+                    "access-control-request-method": "GET",
+                    "access-control-request-headers": "x-api-key",
+                },
+            )
+            assert ("access-control-allow-origin" in asked.headers) is allowed
+            answer = await client.get(
+                "/api/automation/leads", headers={"origin": origin, "x-api-key": gateway.key}
+            )
+            assert answer.status_code == 200
+            assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+    plain = await gateway.client.get("/api/health", headers={"origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in plain.headers

@@ -62,7 +62,6 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
     app.add_exception_handler(DatabaseUnavailable, _answer_unavailable)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    app.add_exception_handler(Exception, _answer_unexpected)
     return app
 
 
@@ -101,13 +100,6 @@ async def _answer_http_error(_request: Request, error: Exception) -> Response:
         title,
         "There is nothing at this path." if error.status_code == 404 else str(error.detail),
         headers=error.headers,
-    ).to_response()
-
-
-async def _answer_unexpected(_request: Request, error: Exception) -> Response:
-    log.error("request_failed", error=type(error).__name__, exc_info=error)
-    return Problem(
-        500, "internal", "Internal error", "This is a fault of the server's."
     ).to_response()
 
 

@@ -1,10 +1,14 @@
-"""The outermost ASGI layer: security headers on every answer, and how long each call took."""
+"""The outermost ASGI layer: security headers, how long each call took, and unforeseen errors."""
 
 import time
+import traceback
 
+import structlog
 from mirsal_runtime import metrics
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.problems import Problem
 
 _SECURITY = [
     (b"x-content-type-options", b"nosniff"),
@@ -14,6 +18,9 @@ _SECURITY = [
 ]
 _CSP = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _OTHER_ROUTE = "other"
+_INTERNAL = Problem(500, "internal", "Internal error", "This is a fault of the server's.")
+
+log = structlog.get_logger(__name__)
 
 
 class Frame:
@@ -28,7 +35,7 @@ class Frame:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 500
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -42,6 +49,13 @@ class Frame:
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            # Without the error's text, which may hold what is nobody's business.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("request_failed", error=type(error).__name__, where=where)
+            if status:
+                raise
+            await _INTERNAL.to_response()(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", _OTHER_ROUTE)
             metrics.REQUEST_SECONDS.labels(route, scope["method"], str(status)).observe(

@@ -7,11 +7,13 @@ from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
+import structlog
 from mirsal_contracts.leads import Lead
 from mirsal_contracts.message import Envelope, JsonObject
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
 from mirsal_contracts.workflows import Graph
+from mirsal_runtime import telemetry
 from mirsal_runtime.batching import Batcher
 from mirsal_runtime.broker import MAX_MESSAGE_BYTES, BrokerUnavailable, Outgoing, size_of
 from pydantic import JsonValue
@@ -30,6 +32,8 @@ READ_SECONDS = 2.5
 ANSWER_SECONDS = 4.7
 """A start is answered within this time, whatever is away."""
 KEY_CHARACTERS = 255
+
+log = structlog.get_logger(__name__)
 
 
 class Call(NamedTuple):
@@ -124,11 +128,13 @@ class Launcher:
         try:
             await self._intake.publish(messages, until=until)
         except BrokerUnavailable as error:
+            log.warning("start_not_acknowledged", ids=dict(ids), error=str(error))
             raise unavailable(
                 "Kafka did not acknowledge, so whether this counts is open. Call again with the "
                 "same Idempotency-Key.",
                 members=ids,
             ) from error
+        log.debug("start_acknowledged", ids=ids, trace_id=telemetry.trace_id_of(traceparents[0]))
 
     def _to_message(
         self, workspace: str, order: Order, now: datetime, traceparent: str

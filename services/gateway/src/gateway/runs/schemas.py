@@ -20,15 +20,17 @@ class StartRun(Question):
         json_schema_extra={"oneOf": [{"required": ["leadId"]}, {"required": ["leadIds"]}]}
     )
 
-    lead_id: Identifier = ""
-    lead_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=MOST_LEADS)] = ()
+    lead_id: Identifier | None = None
+    lead_ids: (
+        Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=MOST_LEADS)] | None
+    ) = None
     input: JsonObject = Field(
         default_factory=dict, description="Templates read it as {{run.input.*}}; 512 KiB at most."
     )
 
     @model_validator(mode="after")
     def _names_leads_once(self) -> Self:
-        if ("lead_id" in self.model_fields_set) == ("lead_ids" in self.model_fields_set):
+        if (self.lead_id is None) == (self.lead_ids is None):
             raise ValueError("give leadId, or leadIds, and not both")
         return self
 

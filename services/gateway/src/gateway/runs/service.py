@@ -85,7 +85,7 @@ class Starts:
         wanted = fit(StartRun, body)
         lead_ids: tuple[str, ...] = ()
         if isinstance(wanted, StartRun):
-            lead_ids = wanted.lead_ids or (wanted.lead_id,)
+            lead_ids = wanted.lead_ids or (wanted.lead_id or "",)
         question = StartQuestion(caller.workspace, workflow_id, lead_ids)
         facts = await self._finder.find(question)
         if facts.version is None:
@@ -93,7 +93,7 @@ class Starts:
         if isinstance(wanted, Problem):
             raise wanted
         _refuse_large(wanted.input, body)
-        _refuse_repeated(wanted.lead_ids)
+        _refuse_repeated(lead_ids)
         leads = [lead for lead in facts.leads if lead is not None]
         if len(leads) < len(lead_ids):
             raise not_found("There is no such lead.", _missing_leads(wanted, facts))
