@@ -20,6 +20,7 @@ from mirsal_runtime.settings import RuntimeSettings
 REQUEST_SECONDS = 10.0
 START_SECONDS = 30.0
 WELL_SECONDS = 10.0
+SHOWN_SECONDS = 0.05
 
 _NO_ERROR = 0
 _TOPIC_ALREADY_EXISTS = 36
@@ -203,10 +204,18 @@ async def open_board(settings: RuntimeSettings) -> AsyncIterator[TopicBoard]:
 async def apply_topics(
     settings: RuntimeSettings, topics: Sequence[Topic] = TOPICS
 ) -> list[Difference]:
-    """Make the broker's topics as the contracts say; what had to be done."""
+    """Make the broker's topics as the contracts say; what had to be done.
+
+    Returns when the broker shows them so. Raises `TopicsDiffer` if it never does.
+    """
     async with open_board(settings) as board:
         differences = await board.find_differences(topics)
         await board.apply(differences)
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while differences and (left := await board.find_differences(topics)):
+            if time.monotonic() > deadline:
+                raise TopicsDiffer("; ".join(map(str, left)))
+            await asyncio.sleep(SHOWN_SECONDS)
     return differences
 
 

@@ -1,0 +1,202 @@
+"""Logs without personal data, trace contexts that flow with and without a collector."""
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from aiohttp import web
+from mirsal_contracts.leads import Lead
+from mirsal_runtime import telemetry
+from mirsal_runtime.telemetry import (
+    HIDDEN,
+    RepetitionFilter,
+    child_traceparent,
+    hide_personal_data,
+    is_traceparent,
+    new_traceparent,
+    span,
+    trace_id_of,
+)
+from mirsal_runtime.tracing import OtlpTracer
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace.status import StatusCode
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+SCRIPT = """
+import logging, structlog
+from mirsal_contracts.leads import Lead
+from mirsal_runtime import telemetry
+from mirsal_runtime.settings import RuntimeSettings
+
+telemetry.configure(RuntimeSettings(instance="worker-7"), service="email-worker")
+log = structlog.get_logger("x")
+with telemetry.bound(run_id="r1", lead_id="l1"):
+    log.info("sent", lead_object=Lead(id="1", name="Ahmed"), email="ahmed@example.com", n=3)
+log.debug("too quiet")
+logging.getLogger("aiokafka").error("away: %s", "node 1")
+logging.getLogger("aiokafka").error("away: %s", "node 2")
+try:
+    raise ValueError("words")
+except ValueError:
+    log.exception("failed")
+"""
+
+
+def run_script(script: str, **environment: str) -> list[dict[str, object]]:
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == ""
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_log_lines_are_json_with_ids_and_without_people() -> None:
+    sent, away, failed = run_script(SCRIPT)
+    assert (sent["event"], sent["level"], sent["n"]) == ("sent", "info", 3)
+    assert (sent["service"], sent["instance"]) == ("email-worker", "worker-7")
+    assert (sent["run_id"], sent["lead_id"]) == ("r1", "l1")
+    assert (sent["lead_object"], sent["email"]) == ("<Lead>", HIDDEN)
+    assert str(sent["timestamp"]).endswith("Z")
+    assert (away["event"], away["level"]) == ("away: node 1", "error")
+    assert "ValueError: words" in str(failed["exception"])
+    assert "run_id" not in failed
+
+
+def test_level_is_a_setting() -> None:
+    assert run_script(SCRIPT, MIRSAL_LOG_LEVEL="CRITICAL") == []
+
+
+def test_only_plain_values_are_kept() -> None:
+    now = datetime.now(UTC)
+    event = {
+        "text": "a",
+        "when": now,
+        "id": UUID(int=1),
+        "ids": ["a", Lead(id="1", name="Ahmed")],
+        "reasons": {"postgres": "away", "name": "Ahmed", "lead": Lead(id="1")},
+        "error": ValueError("personal"),
+        "phone": "+20",
+    }
+    assert hide_personal_data(None, "", event) == {
+        "text": "a",
+        "when": now,
+        "id": UUID(int=1),
+        "ids": ["a", "<Lead>"],
+        "reasons": {"postgres": "away", "name": HIDDEN, "lead": HIDDEN},
+        "error": "<ValueError>",
+        "phone": HIDDEN,
+    }
+
+
+def test_repeated_lines_of_libraries_are_counted() -> None:
+    kept = RepetitionFilter(seconds=0.05)
+
+    def line(text: str, *values: object) -> logging.LogRecord:
+        return logging.LogRecord("aiokafka", logging.ERROR, "", 1, text, values, None)
+
+    assert [kept.filter(line("away %s", n)) for n in range(3)] == [True, False, False]
+    assert kept.filter(line("other"))
+    kept._seconds = 0.0
+    again = line("away %s", 4)
+    assert kept.filter(again)
+    assert again.getMessage() == "away 4 [2 more like this]"
+
+
+def test_traceparents() -> None:
+    new = new_traceparent()
+    assert is_traceparent(new)
+    child = child_traceparent(PARENT)
+    assert is_traceparent(child)
+    assert trace_id_of(child) == trace_id_of(PARENT) == "0af7651916cd43dd8448eb211c80319c"
+    assert child != PARENT
+    for wrong in ("", "nonsense", "00-" + "0" * 32 + PARENT[35:], PARENT + "\n"):
+        assert not is_traceparent(wrong)
+        assert is_traceparent(child_traceparent(wrong))
+        assert trace_id_of(wrong) == ""
+
+
+def test_context_flows_while_nothing_is_recorded() -> None:
+    with span("send", parent=PARENT) as quiet:
+        quiet.set("a", 1)
+        quiet.fail("no")
+        assert quiet.traceparent == PARENT
+    with span("send", parent="") as first:
+        assert is_traceparent(first.traceparent)
+        assert first.traceparent == first.traceparent
+
+
+class Exported(SpanExporter):
+    """Keeps spans."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.spans += spans
+        return SpanExportResult.SUCCESS
+
+
+def test_recorded_spans_hang_below_their_parents() -> None:
+    exported = Exported()
+    tracer = OtlpTracer("http://127.0.0.1:1", "email-worker", "worker-7", exported)
+    with (
+        tracer.start("outer", parent=PARENT, kind="server", attributes={"n": 1}) as outer,
+        tracer.start("inner", parent=outer.traceparent, kind="client", attributes=None),
+    ):
+        pass
+    with (
+        pytest.raises(ValueError, match="personal"),
+        tracer.start("broken", parent="", kind="internal", attributes=None),
+    ):
+        raise ValueError("personal words")
+    tracer.close()
+    inner, outer_span, broken = exported.spans
+    assert inner.parent is not None
+    assert outer_span.parent is not None
+    assert inner.context is not None
+    assert f"{inner.context.trace_id:032x}" == trace_id_of(PARENT)
+    assert f"{outer_span.parent.span_id:016x}" == PARENT[36:52]
+    assert outer_span.context is not None
+    assert inner.parent.span_id == outer_span.context.span_id
+    assert outer_span.attributes == {"n": 1}
+    assert broken.status.status_code is StatusCode.ERROR
+    assert "personal" not in broken.to_json()
+    assert outer_span.resource.attributes["service.name"] == "email-worker"
+
+
+async def test_spans_reach_a_collector_and_a_dead_one_holds_nobody_up() -> None:
+    bodies: list[bytes] = []
+
+    async def take(request: web.Request) -> web.Response:
+        bodies.append(await request.read())
+        return web.Response(status=200)
+
+    app = web.Application()
+    app.router.add_post("/v1/traces", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    for endpoint in (url, "http://127.0.0.1:1"):
+        telemetry._tracers.append(OtlpTracer(endpoint, "email-worker", "worker-7"))
+        with telemetry.span("send mail", parent=PARENT):
+            pass
+        async with asyncio.timeout(10):
+            await telemetry.flush()
+    await runner.cleanup()
+    assert len(bodies) == 1
+    assert b"send mail" in bodies[0]
+    assert telemetry._tracers == []
