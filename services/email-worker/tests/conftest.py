@@ -7,14 +7,13 @@ import pytest
 from email_worker.mailer import Mailer
 from email_worker.settings import SmtpSettings
 from mirsal_testing.simulators.smtp import SmtpSimulator
+from mirsal_testing.simulators.smtp.certificate import Certificate, make_certificate
 
-DATA = Path(__file__).parent / "data"
 
-
-@pytest.fixture
-def certificate() -> Path:
-    """Certificate and key of `localhost`, signed by itself, for tests only."""
-    return DATA / "localhost.pem"
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate of `localhost`, made for this run."""
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import ssl
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -18,6 +16,7 @@ from email_worker.params import EmailParams
 from email_worker.settings import SmtpSettings
 from mirsal_runtime.failures import ActionRequired, AttemptFailure, RetryableError
 from mirsal_testing.simulators.smtp import SmtpSimulator
+from mirsal_testing.simulators.smtp.certificate import Certificate
 from pydantic import ValidationError
 
 SECRET = "s3cr3t-p4ssw0rd"
@@ -92,22 +91,20 @@ async def test_an_idle_connection_is_closed_before_the_server_would(
         await mailer.close()
 
 
-def server_context(certificate: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    return context
-
-
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 async def test_tls_and_login(
-    security: Literal["starttls", "tls"], certificate: Path, make_settings: MakeSettings
+    security: Literal["starttls", "tls"], certificate: Certificate, make_settings: MakeSettings
 ) -> None:
-    context = server_context(certificate)
+    context = certificate.server_context()
     async with SmtpSimulator(
         security=security, tls_context=context, users={"mirsal": SECRET}
     ) as server:
         make_settings(
-            server.port, TLS=security, CA_FILE=certificate, USERNAME="mirsal", PASSWORD=SECRET
+            server.port,
+            TLS=security,
+            CA_FILE=certificate.authority,
+            USERNAME="mirsal",
+            PASSWORD=SECRET,
         )
         async with mailer_module.open_mailer() as mailer:
             await deliver(mailer)
@@ -118,9 +115,9 @@ async def test_tls_and_login(
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 async def test_a_certificate_that_nobody_vouches_for_is_refused(
-    security: Literal["starttls", "tls"], certificate: Path, make_settings: MakeSettings
+    security: Literal["starttls", "tls"], certificate: Certificate, make_settings: MakeSettings
 ) -> None:
-    async with SmtpSimulator(security=security, tls_context=server_context(certificate)) as server:
+    async with SmtpSimulator(security=security, tls_context=certificate.server_context()) as server:
         make_settings(server.port, TLS=security)
         async with mailer_module.open_mailer() as mailer:
             with pytest.raises(ActionRequired, match="CERTIFICATE_VERIFY_FAILED") as refused:
@@ -140,8 +137,8 @@ async def test_tls_where_the_server_has_none(
         assert refused.value.code == code
 
 
-async def test_a_server_that_demands_tls(certificate: Path, open_mailer: OpenMailer) -> None:
-    context = server_context(certificate)
+async def test_a_server_that_demands_tls(certificate: Certificate, open_mailer: OpenMailer) -> None:
+    context = certificate.server_context()
     async with SmtpSimulator(security="starttls", tls_context=context) as server:
         with pytest.raises(ActionRequired) as refused:
             await deliver(open_mailer(server.port))
@@ -174,10 +171,12 @@ async def test_a_login_that_fails_for_now(open_mailer: OpenMailer) -> None:
             await deliver(open_mailer(server.port, USERNAME="mirsal", PASSWORD=SECRET))
 
 
-async def test_a_server_that_knows_no_login(certificate: Path, make_settings: MakeSettings) -> None:
+async def test_a_server_that_knows_no_login(
+    certificate: Certificate, make_settings: MakeSettings
+) -> None:
     """aiosmtpd offers AUTH on TLS only, unless it has been told otherwise."""
     async with SmtpSimulator(
-        security="starttls", tls_context=server_context(certificate)
+        security="starttls", tls_context=certificate.server_context()
     ) as server:
         settings = make_settings(server.port, USERNAME="mirsal", PASSWORD=SECRET)
         with pytest.raises(ActionRequired) as refused:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiosmtplib
 import pytest
 from mirsal_testing.simulators.smtp import SmtpSimulator
 from mirsal_testing.simulators.smtp.certificate import Certificate, make_certificate
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SUBJECT = "مرحباً أحمد محمد"
 TEXT = "عزيزي أحمد محمد, شكراً لاهتمامك\n.سطر يبدأ بنقطة\n"
@@ -158,10 +154,7 @@ async def test_attachments_have_their_names(smtp_simulator: SmtpSimulator) -> No
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command")
-    folder: Path = tmp_path_factory.mktemp("certificate")
-    return make_certificate(folder)
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 async def test_starttls_and_login(certificate: Certificate) -> None:
