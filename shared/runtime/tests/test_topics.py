@@ -1,5 +1,7 @@
 """Topics: made where missing, raised where too low, never lowered; and readiness without them."""
 
+import asyncio
+
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -40,6 +42,9 @@ async def make_topic(settings: RuntimeSettings, name: str, **changes: str) -> No
         await admin.create_topics([topic])
     finally:
         await admin.close()
+    async with asyncio.timeout(10):
+        while not changes.items() <= (await read_settings(settings, name)).items():
+            await asyncio.sleep(0.02)
 
 
 async def test_missing_topics_are_made_as_the_contracts_say(settings: RuntimeSettings) -> None:
