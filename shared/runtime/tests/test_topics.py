@@ -34,6 +34,10 @@ async def read_settings(settings: RuntimeSettings, name: str) -> dict[str, str]:
         await admin.close()
 
 
+async def shows(settings: RuntimeSettings, name: str, wanted: dict[str, str]) -> bool:
+    return wanted.items() <= (await read_settings(settings, name)).items()
+
+
 async def make_topic(settings: RuntimeSettings, name: str, **changes: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
     await admin.start()
@@ -43,7 +47,7 @@ async def make_topic(settings: RuntimeSettings, name: str, **changes: str) -> No
     finally:
         await admin.close()
     async with asyncio.timeout(10):
-        while not changes.items() <= (await read_settings(settings, name)).items():
+        while not await shows(settings, name, changes):  # noqa: ASYNC110 - Kafka tells nobody
             await asyncio.sleep(0.02)
 
 

@@ -7,12 +7,12 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import InvalidPartitionsError, KafkaError, for_code
 from mirsal_contracts.topics import TOPICS, Topic
 
 from mirsal_runtime.settings import RuntimeSettings
@@ -20,7 +20,7 @@ from mirsal_runtime.settings import RuntimeSettings
 REQUEST_SECONDS = 10.0
 START_SECONDS = 30.0
 WELL_SECONDS = 10.0
-SHOWN_SECONDS = 0.05
+SHOWN_SECONDS = 0.1
 
 _NO_ERROR = 0
 _TOPIC_ALREADY_EXISTS = 36
@@ -83,7 +83,9 @@ class TopicBoard:
             if not each.missing and each.partitions < each.topic.partitions
         }
         if grown:
-            await self._admin.create_partitions(grown)
+            # Refused when the topic has them already: the next look will show it.
+            with suppress(InvalidPartitionsError):
+                await self._admin.create_partitions(grown)
         await self._raise_settings([each for each in differences if each.settings])
 
     async def count_partitions(self, topics: Sequence[Topic]) -> dict[str, int]:
@@ -206,17 +208,19 @@ async def apply_topics(
 ) -> list[Difference]:
     """Make the broker's topics as the contracts say; what had to be done.
 
-    Returns when the broker shows them so. Raises `TopicsDiffer` if it never does.
+    Returns when the broker shows them so: it takes a moment, and another may be at it too. Raises
+    `TopicsDiffer` if it never does.
     """
+    made: list[Difference] = []
+    deadline = time.monotonic() + REQUEST_SECONDS
     async with open_board(settings) as board:
-        differences = await board.find_differences(topics)
-        await board.apply(differences)
-        deadline = time.monotonic() + REQUEST_SECONDS
-        while differences and (left := await board.find_differences(topics)):
+        while differences := await board.find_differences(topics):
             if time.monotonic() > deadline:
-                raise TopicsDiffer("; ".join(map(str, left)))
+                raise TopicsDiffer("; ".join(map(str, differences)))
+            await board.apply(differences)
+            made = made or differences
             await asyncio.sleep(SHOWN_SECONDS)
-    return differences
+    return made
 
 
 async def _run(command: str, settings: RuntimeSettings) -> int:
