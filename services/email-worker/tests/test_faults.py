@@ -24,6 +24,7 @@ from mirsal_testing.commands import make_command
 REPLIES = {
     "greeting": "220 test",
     "EHLO": "250 test",
+    "HELO": "250 test",
     "MAIL": "250 ok",
     "RCPT": "250 ok",
     "DATA": "354 go ahead",
@@ -46,6 +47,7 @@ class ScriptedServer:
     def __init__(self) -> None:
         self.script: dict[str, list[str]] = {}
         self.steps: list[str] = []
+        self.lines: list[str] = []
         self.reached: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.connections = 0
         self.port = 0
@@ -82,6 +84,7 @@ class ScriptedServer:
                 line = await reader.readline()
                 if not line:
                     return
+                self.lines.append(line.decode().rstrip())
                 step = line[:4].decode().upper()
 
     async def say(self, line: str, *, close: bool = True) -> None:
@@ -215,6 +218,50 @@ async def test_a_reply_to_data_without_sense_is_surely_not_sent(
     with pytest.raises(RetryableError, match="DATA was answered with 250"):
         await send(open_mailer(server.port), Attempt(server))
     assert "content" not in server.steps
+
+
+@pytest.mark.parametrize("reply", ["500 what?", "502 not here", "504 no such thing"])
+async def test_a_server_that_knows_no_ehlo(
+    server: ScriptedServer, open_mailer: OpenMailer, reply: str
+) -> None:
+    server.script = {"EHLO": [reply]}
+    await send(open_mailer(server.port), Attempt(server))
+    assert server.steps[:3] == ["greeting", "EHLO", "HELO"]
+
+
+async def test_something_else_at_the_address_of_the_mail_server(
+    server: ScriptedServer, open_mailer: OpenMailer
+) -> None:
+    server.script = {"greeting": ["HTTP/1.1 400 Bad Request then close"]}
+    with pytest.raises(RetryableError, match="not SMTP: check MIRSAL_SMTP_HOST, _PORT"):
+        await send(open_mailer(server.port), Attempt(server))
+
+
+@pytest.mark.parametrize("field", ["to", "cc", "bcc", "replyTo"])
+async def test_no_byte_beyond_ascii_goes_to_a_server_without_smtputf8(
+    server: ScriptedServer, open_mailer: OpenMailer, field: str
+) -> None:
+    attempt = Attempt(server)
+    config = {"to": "a@example.com", "subject": "س", "body": "ب", field: "أحمد@example.com"}
+    with pytest.raises(PermanentError, match=f"{field} has letters before its @") as refused:
+        await send_email(EmailParams.model_validate(config), attempt, open_mailer(server.port))
+    assert refused.value.code == "smtputf8_unavailable"
+    assert not attempt.seen_at_claim
+
+
+@pytest.mark.parametrize(
+    ("offers", "options"),
+    [
+        ("250-test\r\n250 SMTPUTF8", " SMTPUTF8"),
+        ("250-test\r\n250-8BITMIME\r\n250 SMTPUTF8", " BODY=8BITMIME SMTPUTF8"),
+    ],
+)
+async def test_a_server_is_asked_only_for_what_it_offers(
+    server: ScriptedServer, open_mailer: OpenMailer, offers: str, options: str
+) -> None:
+    server.script = {"EHLO": [offers]}
+    await send(open_mailer(server.port), Attempt(server), to="أحمد@example.com")
+    assert f"MAIL FROM:<hello@mirsal.example>{options}" in server.lines
 
 
 async def test_one_refused_recipient_refuses_the_mail(

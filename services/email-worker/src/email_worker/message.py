@@ -38,17 +38,17 @@ class Recipient(NamedTuple):
 
 
 class Mail(NamedTuple):
-    """A mail ready to be sent. `content` has CRLF line ends and ends with one."""
+    """A mail ready to be sent. `content` has CRLF line ends and ends with one.
+
+    `utf8_field` names the first member with an address that has more than ASCII before its @:
+    then only a server with SMTPUTF8 can take the mail. Empty if there is none.
+    """
 
     message_id: str
     sender: str
     recipients: tuple[Recipient, ...]
     content: bytes
-
-    @property
-    def needs_utf8(self) -> bool:
-        """Whether an address has more than ASCII before its @ (SMTPUTF8)."""
-        return not all(recipient.address.isascii() for recipient in self.recipients)
+    utf8_field: str = ""
 
 
 def build_mail(params: EmailParams, *, sender: Mailbox, command_id: str, now: datetime) -> Mail:
@@ -72,14 +72,16 @@ def build_mail(params: EmailParams, *, sender: Mailbox, command_id: str, now: da
     _add(message, "To", encode_mailboxes(to.values(), len("To: ")))
     if cc:
         _add(message, "Cc", encode_mailboxes(cc.values(), len("Cc: ")))
-    if params.reply_to is not None:
-        reply_to = parse_mailbox(params.reply_to, "replyTo")
-        _add(message, "Reply-To", encode_mailboxes([reply_to], len("Reply-To: ")))
+    reply_to = {} if params.reply_to is None else _parse_list(params.reply_to, "replyTo")
+    if reply_to:
+        _add(message, "Reply-To", encode_mailboxes(reply_to.values(), len("Reply-To: ")))
     _add(message, "Subject", encode_text(params.subject, len("Subject: ")))
     _add(message, "Date", format_datetime(now))
     _add(message, "Message-ID", message_id)
     recipients = _name_recipients({**to, **cc, **bcc})
-    return Mail(message_id, sender.address, recipients, _flatten(message))
+    named = {**to, **cc, **bcc, **reply_to}
+    utf8_field = next((field for field, each in named.items() if not each.address.isascii()), "")
+    return Mail(message_id, sender.address, recipients, _flatten(message), utf8_field)
 
 
 def _parse_list(value: str | tuple[str, ...], field: str) -> dict[str, Mailbox]:
@@ -90,11 +92,11 @@ def _parse_list(value: str | tuple[str, ...], field: str) -> dict[str, Mailbox]:
 
 
 def _name_recipients(mailboxes: dict[str, Mailbox]) -> tuple[Recipient, ...]:
-    """Each address once, under the field that named it first."""
-    fields: dict[str, str] = {}
+    """Each address once, under the field that named it first; servers ignore its case."""
+    found: dict[str, Recipient] = {}
     for field, mailbox in mailboxes.items():
-        fields.setdefault(mailbox.address, field)
-    return tuple(Recipient(field, address) for address, field in fields.items())
+        found.setdefault(mailbox.address.casefold(), Recipient(field, mailbox.address))
+    return tuple(found.values())
 
 
 def _body(params: EmailParams) -> Message:

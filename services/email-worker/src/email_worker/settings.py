@@ -18,7 +18,8 @@ class SmtpSettings(BaseSettings):
 
     Without `tls` a server on this machine is spoken to in plain text, any other by STARTTLS.
     `connections` is the most that are open at once. A kept connection is closed after
-    `idle_seconds`, which must be less than the server's own limit.
+    `idle_seconds`, which must be less than the server's own limit. `connect_seconds` are for all
+    up to the login: servers hold back their greeting to put off senders of spam.
     """
 
     model_config = SettingsConfigDict(
@@ -37,7 +38,7 @@ class SmtpSettings(BaseSettings):
     from_name: str = ""
     connections: PositiveInt = 20
     idle_seconds: PositiveFloat = 20.0
-    connect_seconds: PositiveFloat = 10.0
+    connect_seconds: PositiveFloat = 20.0
     command_seconds: PositiveFloat = 10.0
 
     @property

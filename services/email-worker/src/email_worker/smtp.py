@@ -6,7 +6,7 @@ Connections are kept and lent by `mailer.py`; when a mail may be written is deci
 import asyncio
 import ssl
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 from mirsal_runtime.failures import (
     ActionRequired,
     AttemptFailure,
@@ -20,6 +20,7 @@ from email_worker.replies import Stage, failure_of, readable
 from email_worker.settings import DEFAULT_PORTS, SmtpSettings
 
 GO_AHEAD, REFUSED = 354, 400
+NOT_KNOWN = frozenset({500, 502, 504})
 
 
 async def connect(settings: SmtpSettings, tls: ssl.SSLContext | None) -> SMTP:
@@ -41,7 +42,7 @@ async def connect(settings: SmtpSettings, tls: ssl.SSLContext | None) -> SMTP:
     try:
         async with asyncio.timeout(settings.connect_seconds):
             await connection.connect()
-            await connection.ehlo()
+            await _greet(connection)
             if settings.tls == "starttls":
                 await _start_tls(connection)
             if settings.username:
@@ -114,6 +115,16 @@ async def write(connection: SMTP, content: bytes, seconds: float) -> str:
     raise RetryableError("smtp_protocol", f"DATA was answered with {reply.code}")
 
 
+async def _greet(connection: SMTP) -> None:
+    """EHLO; HELO for a server that does not know it (RFC 5321, 3.2)."""
+    try:
+        await connection.ehlo()
+    except SMTPHeloError as error:
+        if error.code not in NOT_KNOWN:
+            raise
+        await connection.helo()
+
+
 async def _start_tls(connection: SMTP) -> None:
     if not connection.supports_extension("starttls"):
         raise ActionRequired(
@@ -136,19 +147,26 @@ def _options_for(connection: SMTP, mail: Mail) -> list[str]:
     options = []
     if connection.supports_extension("size"):
         options.append(f"SIZE={len(mail.content)}")
-    for field, recipient in mail.recipients:
-        if not recipient.isascii():
-            if not connection.supports_extension("smtputf8"):
-                raise PermanentError(
-                    "smtputf8_unavailable",
-                    f"{field} has letters before its @ that the mail server cannot take (it "
-                    "offers no SMTPUTF8): use an ASCII address",
-                )
-            return [*options, "SMTPUTF8", "BODY=8BITMIME"]
-    return options
+    if not mail.utf8_field:
+        return options
+    if not connection.supports_extension("smtputf8"):
+        raise PermanentError(
+            "smtputf8_unavailable",
+            f"{mail.utf8_field} has letters before its @ that the mail server cannot take (it "
+            "offers no SMTPUTF8): use an ASCII address",
+        )
+    if connection.supports_extension("8bitmime"):
+        options.append("BODY=8BITMIME")
+    return [*options, "SMTPUTF8"]
 
 
 def _refusal(stage: Stage, error: SMTPResponseException, field: str = "") -> AttemptFailure:
+    if error.code < 0:
+        return RetryableError(
+            "smtp_protocol",
+            f"{stage.value} was answered with something that is not SMTP: check MIRSAL_SMTP_HOST, "
+            "_PORT and _TLS",
+        )
     if error.code < REFUSED:
         return RetryableError("smtp_protocol", f"{stage.value} was answered with {error.code}")
     return failure_of(stage, error.code, error.message, field=field)
