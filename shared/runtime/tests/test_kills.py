@@ -13,9 +13,10 @@ import pytest
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
 from mirsal_runtime.failpoints import Failpoint
+from mirsal_runtime.settings import RuntimeSettings
 from mirsal_testing.commands import command_message, make_command
 from mirsal_testing.servers import Server
-from mirsal_testing.worker_processes import Field, WorkerProcess
+from mirsal_testing.worker_processes import Field, WorkerProcess, open_field
 
 PROBE = str(Path(__file__).parent / "processes" / "probe_worker.py")
 GROUP = "noop-worker"
@@ -267,6 +268,18 @@ async def test_namesake_of_a_living_process_waits_and_says_why(probes: Probes) -
     await namesake.until_readiness(503, "another process runs as 'noop-worker-1'")
     await first.kill()
     await namesake.until_ready()
+
+
+async def test_process_without_topics_says_so_and_begins_when_they_are_made(
+    field_settings: RuntimeSettings, tmp_path: Path
+) -> None:
+    async with open_field(field_settings, tmp_path, topics=False) as field:
+        worker = Probes(field).process()
+        await worker.start()
+        await worker.until_readiness(503, "node.commands.noop.v1")
+        await field.make_topics()
+        await worker.until_ready()
+        assert await worker.stop() == 0
 
 
 async def send_slowly(field: Field, commands: list[RunNode], per_second: int) -> None:
