@@ -6,7 +6,7 @@ aiohttp by itself, for a call costs a tenth of what httpx takes (docs/decisions/
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -40,21 +40,34 @@ class Accepted(NamedTuple):
     wa_id: str | None
 
 
+class _Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _ConnectionGone(Exception):
+    """The connection closed while the claim was pending: nothing was written to it."""
+
+
 class _Call:
     """One attempt's way through aiohttp; `written` from the moment that bytes may go out."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
+        self._claimed = False
         self.limit = asyncio.timeout(None)
         self.written = False
 
     async def begin(self, connection: Connection) -> None:
-        """Claim the attempt now that its connection is in hand."""
-        seconds = await self._attempt.claim()
+        """Claim the attempt, once, now that its connection is in hand."""
+        if not self._claimed:
+            seconds = await self._attempt.claim()
+            self._claimed = True
+            self.limit.reschedule(asyncio.get_running_loop().time() + seconds)
         protocol = connection.protocol
         if protocol is None or not protocol.is_connected():
-            raise RetryableError("whatsapp_disconnected", "the connection closed before the call")
-        self.limit.reschedule(asyncio.get_running_loop().time() + seconds)
+            raise _ConnectionGone
         self.written = True
 
 
@@ -70,11 +83,20 @@ class _ClaimedRequest(aiohttp.ClientRequest):
 
 
 class CloudApi:
-    """Posts messages for one phone number."""
+    """Posts messages for one phone number.
 
-    def __init__(self, session: aiohttp.ClientSession, settings: WhatsAppSettings) -> None:
+    `session` keeps its connections. One that the provider closes while the claim is pending is
+    replaced, once, by one of `fresh`, which keeps none.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        fresh: aiohttp.ClientSession,
+        settings: WhatsAppSettings,
+    ) -> None:
         self.default_region = settings.default_region
-        self._session = session
+        self._sessions = (session, fresh)
         self._url = settings.messages_url
         self._token = settings.token.get_secret_value()
         self._headers = {
@@ -97,26 +119,28 @@ class CloudApi:
         call = _Call(attempt)
         token = _call.set(call)
         try:
-            async with (
-                call.limit,
-                self._session.post(
-                    self._url,
-                    data=orjson.dumps(message),
-                    headers=headers,
-                    allow_redirects=False,
-                ) as response,
-            ):
-                body = await _read(response)
+            async with call.limit:
+                answer = await self._exchange(orjson.dumps(message), headers)
         except (aiohttp.ClientError, OSError) as error:
             # Without its cause: aiohttp's errors hold the request's headers, and those the token.
             raise self._broken(error, written=call.written) from None
         finally:
             _call.reset(token)
-        return self._judge(response.status, response.headers, body)
+        return self._judge(*answer)
+
+    async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> _Answer:
+        for session in self._sessions:
+            with suppress(_ConnectionGone):
+                async with session.post(
+                    self._url, data=body, headers=headers, allow_redirects=False
+                ) as response:
+                    return _Answer(response.status, response.headers, await _read(response))
+        raise RetryableError("whatsapp_disconnected", "the connection closed before the call")
 
     def _judge(self, status: int, headers: Mapping[str, str], body: bytes) -> Accepted:
         answer = _parse(body)
-        if 200 <= status < 300:
+        is_success = 200 <= status < 300
+        if is_success and answer.get("messages"):
             return _accepted(answer)
         retry_after = _seconds_of(headers.get("Retry-After", ""))
         error = answer.get("error")
@@ -124,6 +148,8 @@ class CloudApi:
             failure = failure_of(status, error, retry_after=retry_after, secret=self._token)
             if failure is not None:
                 raise failure
+        if is_success:
+            return _accepted(answer)
         raise _bare(status, retry_after)
 
     def _broken(self, error: Exception, *, written: bool) -> AttemptFailure:
@@ -143,20 +169,26 @@ class CloudApi:
 async def open_cloud_api() -> AsyncIterator[CloudApi]:
     """The API that the environment describes, with its pool of connections."""
     settings = WhatsAppSettings()
-    connector = aiohttp.TCPConnector(
-        limit=settings.connections,
-        keepalive_timeout=settings.idle_seconds,
-        ttl_dns_cache=DNS_SECONDS,
+    most = settings.connections
+    kept = aiohttp.TCPConnector(
+        limit=most, keepalive_timeout=settings.idle_seconds, ttl_dns_cache=DNS_SECONDS
     )
-    async with aiohttp.ClientSession(
+    fresh = aiohttp.TCPConnector(limit=most, force_close=True, ttl_dns_cache=DNS_SECONDS)
+    async with _open_session(kept, settings) as session, _open_session(fresh, settings) as other:
+        yield CloudApi(session, other, settings)
+
+
+def _open_session(
+    connector: aiohttp.TCPConnector, settings: WhatsAppSettings
+) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
         connector=connector,
         request_class=_ClaimedRequest,
         timeout=aiohttp.ClientTimeout(total=None, connect=settings.connect_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
-    ) as session:
-        yield CloudApi(session, settings)
+    )
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -212,6 +244,6 @@ def _seconds_of(retry_after: str) -> float | None:
         return min(float(text), LONGEST_WAIT) or None
     try:
         seconds = parsedate_to_datetime(text).timestamp() - time.time()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return min(seconds, LONGEST_WAIT) if seconds > 0 else None

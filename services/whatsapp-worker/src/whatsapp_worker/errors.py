@@ -57,6 +57,7 @@ MEANINGS: Mapping[int, Meaning] = {
     3: _ACCESS,
     4: _CALLS,
     10: _ACCESS,
+    33: _ACCOUNT,
     100: _MESSAGE,
     190: _ACCESS,
     **dict.fromkeys(range(200, 300), _ACCESS),
