@@ -1,5 +1,8 @@
 """The benchmark's arithmetic: percentiles, ratios, bars, profiles, and lost or doubled messages."""
 
+import subprocess
+import sys
+
 import pytest
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.requests import RunRequested
@@ -14,7 +17,7 @@ from mirsal_testing.bench.raw.wire import (
     text_of,
 )
 from mirsal_testing.bench.target import BenchError, read_message_ends
-from mirsal_testing.bench.usage import Reading, share_of_others
+from mirsal_testing.bench.usage import Meter, Reading, share_of_others
 from mirsal_testing.bench.verdict import (
     BARE,
     BARE_WITH_PROVIDER,
@@ -106,3 +109,13 @@ def test_samples_are_summed_by_function() -> None:
     assert alone[0] == ("parse (b.py)", 0.6)
     assert dict(with_calls)["main (a.py)"] == 1.0
     assert dict(with_calls)["work (a.py)"] == 1.0
+
+
+def test_a_process_that_ended_makes_the_measurement_worthless() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    meter = Meter({"worker": child.pid})
+    before = meter.read(now=0)
+    assert meter.uses(before, meter.read(now=1))["worker"].memory_bytes > 0
+    child.communicate(b"\n")
+    with pytest.raises(BenchError, match="worker"):
+        meter.read(now=2)

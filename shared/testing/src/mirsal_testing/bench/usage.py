@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from mirsal_testing.bench.figures import ProcessUse
+from mirsal_testing.bench.target import BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +36,13 @@ class Meter:
         self._named = frozenset(pids.values())
 
     def read(self, now: float) -> Reading:
-        """The counters at this moment; `now` in seconds."""
+        """The counters at this moment; `now` in seconds.
+
+        Raises `BenchError` if a process with a name has ended.
+        """
+        dead = [name for name, process in self._processes.items() if not process.is_running()]
+        if dead:
+            raise BenchError(f"ended while it was measured: {', '.join(dead)}")
         cpu = {name: self._cpu_of(process) for name, process in self._processes.items()}
         times = psutil.cpu_times()
         machine = times.user + times.nice + times.system + times.irq + times.softirq
@@ -53,9 +60,10 @@ class Meter:
 
     def _family(self, process: psutil.Process) -> Iterator[psutil.Process]:
         yield process
-        for child in process.children():
-            if child.pid not in self._named:
-                yield from self._family(child)
+        with suppress(psutil.NoSuchProcess):
+            for child in process.children():
+                if child.pid not in self._named:
+                    yield from self._family(child)
 
     def _cpu_of(self, process: psutil.Process) -> float:
         """Of the process, its living descendants, and those that ended and were waited for."""
