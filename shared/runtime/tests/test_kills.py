@@ -43,7 +43,7 @@ class Probes:
 
     async def until_effects(self, count: int) -> None:
         async with asyncio.timeout(30):
-            while sum(self.effects.values()) < count:  # noqa: ASYNC110 - a file tells nobody
+            while sum(self.effects.values()) < count:
                 await asyncio.sleep(0.01)
 
     def check(self, commands: list[RunNode], *, unconfirmed: int = 0) -> None:

@@ -47,7 +47,7 @@ async def make_topic(settings: RuntimeSettings, name: str, **changes: str) -> No
     finally:
         await admin.close()
     async with asyncio.timeout(10):
-        while not await shows(settings, name, changes):  # noqa: ASYNC110 - Kafka tells nobody
+        while not await shows(settings, name, changes):
             await asyncio.sleep(0.02)
 
 

@@ -660,5 +660,5 @@ def wait_for(gate: asyncio.Event) -> Step:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - a test's patience
+        while not condition():
             await asyncio.sleep(0.005)

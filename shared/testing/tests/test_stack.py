@@ -149,7 +149,7 @@ async def test_a_held_part_stays_down(stack: Stack) -> None:
     with stack.held("worker", 2):
         killed = stack.kill("worker", 1)
         async with asyncio.timeout(30):
-            while stack.pids("worker").get(1) in {None, killed}:  # noqa: ASYNC110 - no event here
+            while stack.pids("worker").get(1) in {None, killed}:
                 await asyncio.sleep(0.05)
         assert list(stack.pids("worker")) == [1]
         with pytest.raises(StackError, match="worker-2 is down"):
