@@ -83,6 +83,16 @@ def test_a_condition_without_a_value_fails_its_node_and_the_run(expression: str)
     assert (run.now.error["code"], run.now.error["nodeId"]) == ("condition_error", "if")
 
 
+def test_two_connections_between_the_same_nodes_count_as_one_of_them() -> None:
+    graph = draw(["end", condition("if", "true"), "b"], "if>end:true", "if>end:false", "b>end")
+    assert list(compile_plan(graph).steps)[-1] == "end"
+    run = Rehearsal(graph)
+    run.request()
+    assert "end" not in run.phases
+    run.succeed("b")
+    assert run.phases["end"] == "queued"
+
+
 def test_a_run_without_nodes_has_succeeded() -> None:
     run = Rehearsal(draw([]))
     run.request()

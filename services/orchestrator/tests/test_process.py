@@ -25,9 +25,10 @@ from mirsal_contracts.topics import (
     NODE_COMMANDS_NOOP_V1,
     NODE_STATUSES_V1,
     RUN_TIMERS_V1,
+    Topic,
 )
 from mirsal_contracts.workflows import Graph, Node, RetryPolicy
-from mirsal_runtime.broker import Outgoing, Publisher
+from mirsal_runtime.broker import BrokerUnavailable, Outgoing, Publisher
 from mirsal_runtime.settings import RuntimeSettings
 from mirsal_runtime.telemetry import new_traceparent
 from mirsal_runtime.topics import apply_topics
@@ -53,11 +54,9 @@ def succeed(command: RunNode) -> NodeSucceeded:
 
 
 def ids(command: RunNode) -> dict[str, object]:
-    names = ("workspace", "run_id", "execution_id", "command_id", "workflow_id", "node_id",
-             "attempt", "connector")  # fmt: skip
+    """The members that a command and its status share."""
     now = datetime.now(UTC)
-    times = {"started_at": now, "ended_at": now}
-    return {name: getattr(command, name) for name in names} | times
+    return {**command.model_dump(), "started_at": now, "ended_at": now}
 
 
 class Stage:
@@ -96,6 +95,13 @@ class Stage:
         self._processes.append(process)
         return process
 
+    async def logged(self, event: str) -> None:
+        """Until the first orchestrator has logged this."""
+        async with asyncio.timeout(20):
+            log = self._folder / "orchestrator-1.log"
+            while event not in log.read_text("utf-8"):
+                await asyncio.sleep(0.05)
+
     async def request(self, count: int, graph: Graph = SEQUENCE) -> None:
         """Ask for so many runs."""
         for _ in range(count):
@@ -113,17 +119,48 @@ class Stage:
             headers = Envelope(
                 "id", message.TYPE, "test", message.run_id, "w", traceparent=trace
             ).to_headers()
-            await self.publisher.send(
-                [Outgoing(EXECUTIONS_REQUESTED_V1.name, message.run_id, message.to_json(), headers)]
+            await self.send(
+                Outgoing(EXECUTIONS_REQUESTED_V1.name, message.run_id, message.to_json(), headers)
             )
 
-    async def connect(self) -> None:
-        """The connector: answers every command, until cancelled."""
-        topic = self.settings.topic_prefix + NODE_COMMANDS_NOOP_V1.name
+    async def load(self, count: int) -> None:
+        """Ask for so many runs, at a steady pace."""
+        for _ in range(count):
+            await self.request(1)
+            await asyncio.sleep(0.02)
+
+    async def send(self, *messages: Outgoing) -> None:
+        """Send until Kafka has acknowledged all, as every client of ours does."""
+        while True:
+            with suppress(BrokerUnavailable):
+                return await self.publisher.send(messages)
+
+    async def make_topics(self) -> None:
+        """The topics, once every partition has its leader."""
+        await apply_topics(self.settings, TOPICS)
+        consumer = self.reader(*TOPICS)
+        await consumer.start()
+        await consumer.end_offsets(consumer.assignment())
+        await consumer.stop()
+
+    def reader(self, *topics: Topic) -> AIOKafkaConsumer:
+        """A consumer of all partitions from their beginning, not started."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
         )
-        consumer.assign([TopicPartition(topic, number) for number in range(8)])
+        prefix = self.settings.topic_prefix
+        consumer.assign(
+            [
+                TopicPartition(prefix + topic.name, number)
+                for topic in topics
+                for number in range(topic.partitions)
+            ]
+        )
+        return consumer
+
+    async def connect(self) -> None:
+        """The connector: answers every command, until cancelled."""
+        consumer = self.reader(NODE_COMMANDS_NOOP_V1)
         await consumer.start()
         try:
             while True:
@@ -139,10 +176,7 @@ class Stage:
                     answers.append(
                         Outgoing(NODE_STATUSES_V1.name, command.run_id, status.to_json(), headers)
                     )
-                while answers:
-                    with suppress(Exception):
-                        await self.publisher.send(answers)
-                        break
+                await self.send(*answers)
         finally:
             await consumer.stop()
 
@@ -160,7 +194,7 @@ async def stage(
     kafka_server: Server, database_url: str, kafka_prefix: str, pool: Pool, tmp_path: Path
 ) -> AsyncIterator[Stage]:
     stage = Stage(kafka_server, database_url, kafka_prefix, tmp_path)
-    await apply_topics(stage.settings, TOPICS)
+    await stage.make_topics()
     connector = asyncio.create_task(stage.connect())
     yield stage
     connector.cancel()
@@ -243,7 +277,7 @@ async def test_kill_9_at_any_point_loses_and_repeats_nothing(
 
 
 async def test_kill_9_again_and_again_under_load(stage: Stage, pool: Pool) -> None:
-    loading = asyncio.create_task(load(stage, 120))
+    loading = asyncio.create_task(stage.load(120))
     for _ in range(4):
         process = await stage.start()
         await asyncio.sleep(1.2)
@@ -258,7 +292,7 @@ async def test_postgresql_dies_and_comes_back(
     stage: Stage, pool: Pool, postgres_server: Server
 ) -> None:
     process = await stage.start()
-    loading = asyncio.create_task(load(stage, 100))
+    loading = asyncio.create_task(stage.load(100))
     await ended(pool, 10)
     await postgres_server.kill()
     await asyncio.sleep(1)
@@ -269,6 +303,16 @@ async def test_postgresql_dies_and_comes_back(
     assert process.returncode is None, "the process did not live through it"
 
 
+async def test_it_leaves_in_good_order_while_postgresql_is_away(stage: Stage, pool: Pool) -> None:
+    process = await stage.start(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    await stage.request(3)
+    await stage.logged("server_away")
+    process.terminate()
+    assert await process.wait() == 0
+    await stage.start()
+    await check_books(stage, pool, 3)
+
+
 async def test_kafka_dies_and_comes_back(stage: Stage, pool: Pool, kafka_server: Server) -> None:
     process = await stage.start()
     await stage.request(20)
@@ -276,7 +320,7 @@ async def test_kafka_dies_and_comes_back(stage: Stage, pool: Pool, kafka_server:
     await kafka_server.kill()
     await asyncio.sleep(1)
     await kafka_server.start()
-    await load(stage, 20)
+    await stage.load(20)
     await check_books(stage, pool, 40)
     assert process.returncode is None, "the process did not live through it"
 
@@ -293,7 +337,7 @@ async def test_a_sibling_takes_over_from_one_that_is_frozen(stage: Stage, pool: 
     await stage.request(20)
     await check_books(stage, pool, runs + 20)
     first.send_signal(signal.SIGCONT)
-    await load(stage, 40)
+    await stage.load(40)
     await check_books(stage, pool, runs + 60)
     for process in (first, second):
         process.terminate()
@@ -307,9 +351,9 @@ async def test_poison_goes_to_the_dead_letters_and_stops_nobody(stage: Stage, po
         for topic in (EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1, RUN_TIMERS_V1)
         for value in (b"{", b"", b"[]", None)
     ]
-    await stage.publisher.send(poison[:6])
+    await stage.send(*poison[:6])
     await stage.request(10)
-    await stage.publisher.send(poison[6:])
+    await stage.send(*poison[6:])
     await stage.request(10)
     await check_books(stage, pool, 20)
     letters = await read_letters(stage, len(poison))
@@ -325,7 +369,7 @@ async def test_topics_that_are_made_later_are_found(
     stage = Stage(kafka_server, database_url, kafka_prefix, tmp_path)
     process = await stage.start()
     await asyncio.sleep(1.5)
-    await apply_topics(stage.settings, TOPICS)
+    await stage.make_topics()
     connector = asyncio.create_task(stage.connect())
     try:
         await stage.request(3)
@@ -337,23 +381,9 @@ async def test_topics_that_are_made_later_are_found(
         await stage.stop()
 
 
-async def load(stage: Stage, count: int) -> None:
-    """Ask for runs at a steady pace; what was not acknowledged is asked for again."""
-    for _ in range(count):
-        while True:
-            with suppress(Exception):
-                await stage.request(1)
-                break
-        await asyncio.sleep(0.02)
-
-
 async def read_letters(stage: Stage, count: int) -> list[tuple[bytes | None, dict[str, bytes]]]:
     """So many dead letters: value and headers."""
-    topic = stage.settings.topic_prefix + DEAD_LETTERS_ORCHESTRATOR_V1.name
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=stage.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
-    )
-    consumer.assign([TopicPartition(topic, number) for number in range(8)])
+    consumer = stage.reader(DEAD_LETTERS_ORCHESTRATOR_V1)
     await consumer.start()
     letters: list[tuple[bytes | None, dict[str, bytes]]] = []
     try:

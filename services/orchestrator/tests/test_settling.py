@@ -109,10 +109,8 @@ def request(graph: Graph = SEQUENCE, *, version: int = 1, lead_id: str = "lead-1
 
 
 def ids(command: RunNode) -> dict[str, object]:
-    names = ("workspace", "run_id", "execution_id", "command_id", "workflow_id", "node_id",
-             "attempt", "connector")  # fmt: skip
-    times = {"started_at": NOW, "ended_at": NOW}
-    return {name: getattr(command, name) for name in names} | times
+    """The members that a command and its status share."""
+    return {**command.model_dump(), "started_at": NOW, "ended_at": NOW}
 
 
 def success(command: RunNode) -> Record:
@@ -151,6 +149,7 @@ async def test_many_runs_go_through_in_batches(desk: Desk, pool: Pool) -> None:
     assert set((await statuses(pool)).values()) == {"succeeded"}
     assert await pool.fetchval("SELECT sum(executions) FROM execution_totals") == 80
     assert await pool.fetchval("SELECT count(*) FROM workflow_graphs") == 1
+    assert len(desk.settler.memory) == 0, "what is over is forgotten"
 
 
 async def test_commands_say_whose_they_are_in_their_headers(desk: Desk) -> None:
@@ -179,6 +178,18 @@ async def test_all_of_a_runs_events_may_come_in_one_batch(desk: Desk, pool: Pool
     assert [command.node_id for command in desk.outbox.take()] == ["b"]
     rows = await pool.fetch("SELECT node_id, status FROM execution_logs ORDER BY created_at")
     assert [tuple(row) for row in rows] == [("a", "succeeded"), ("b", "queued")]
+
+
+async def test_the_log_keeps_the_workflows_order_within_a_batch(desk: Desk, pool: Pool) -> None:
+    asked = request(draw(["a", "b"]))
+    await desk.settle(record(REQUESTS, asked))
+    first = desk.outbox.take()[0]
+    await pool.execute("TRUNCATE runs, execution_logs, execution_totals")
+    desk.settler.memory.forget_all()
+    await desk.settle(record(REQUESTS, asked), success(first))
+    rows = await pool.fetch("SELECT node_id, status FROM execution_logs ORDER BY created_at")
+    assert [tuple(row) for row in rows] == [("a", "succeeded"), ("b", "queued")]
+    assert await pool.fetchval("SELECT count(DISTINCT created_at) FROM execution_logs") == 2
 
 
 async def test_a_redelivered_request_sends_again_what_is_outstanding(

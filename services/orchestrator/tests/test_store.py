@@ -183,8 +183,9 @@ async def test_a_run_that_nobody_would_wake_is_refused(store: RunStore) -> None:
     run.request()
     node = run.now.nodes["a"]._replace(due=None)
     run.state = run.now._replace(nodes={"a": node})
-    with pytest.raises(DataRefused, match="unfinished_run_is_woken_or_rests"):
+    with pytest.raises(DataRefused, match="unfinished_run_is_woken_or_rests") as refused:
         await store.write([writing(run, 0, ())], [], NOW)
+    assert run.asked.lead_id not in str(refused.value), "the reason must not hold personal data"
 
 
 UNINDEXABLE = "".join(str(uuid4()) for _ in range(100))

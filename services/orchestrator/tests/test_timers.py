@@ -118,6 +118,19 @@ async def test_the_next_due_time_passes_over_what_is_leased(pool: Pool, timers: 
     assert (await timers.read_next_due())[1] == later
 
 
+async def test_a_run_that_moved_is_free_of_its_lease(pool: Pool, timers: TimerStore) -> None:
+    now = await pool.fetchval("SELECT now()")
+    run_id = await store_run(pool, now - LONG_AGO)
+    await timers.lease_due(10)
+    store = RunStore(pool, DatabaseClock(), instance="orchestrator-1")
+    stored = (await store.load([run_id]))[run_id]
+    soon = now + timedelta(seconds=1)
+    nodes = {"a": stored.state.nodes["a"]._replace(due=soon)}
+    moved = stored._replace(state=stored.state._replace(nodes=nodes))
+    await store.write([RunWrite(moved, None, moved.state.to_json().decode(), ())], [], now)
+    assert (await timers.read_next_due())[1] == soon
+
+
 async def test_a_due_run_is_woken_under_its_own_key_and_trace(
     pool: Pool, timers: TimerStore
 ) -> None:
@@ -140,7 +153,7 @@ async def test_the_poller_sleeps_until_a_run_is_due_and_wakes_for_a_sooner_one(
     pool: Pool, timers: TimerStore
 ) -> None:
     outbox = Outbox()
-    poller = Poller(timers, outbox)
+    poller = Poller(timers, outbox, longest_sleep=LONG_AGO)
     task = await poll(poller)
     await asyncio.sleep(0.1)
     due_at = await pool.fetchval("SELECT clock_timestamp()") + timedelta(seconds=0.1)

@@ -18,7 +18,6 @@ LONGEST_SLEEP = timedelta(seconds=1)
 """Within this another process's runs are seen too, should it die."""
 RETRY_SECONDS = 0.5
 LIMIT = 500
-_NEVER = timedelta(0)
 
 log = structlog.get_logger(__name__)
 
@@ -26,28 +25,32 @@ log = structlog.get_logger(__name__)
 class Poller:
     """Sleeps until the next run is due. Several share the work: what one has leased others skip."""
 
-    def __init__(self, store: TimerStore, sender: Sender) -> None:
+    def __init__(
+        self, store: TimerStore, sender: Sender, *, longest_sleep: timedelta = LONGEST_SLEEP
+    ) -> None:
         self._store = store
         self._sender = sender
+        self._longest_sleep = longest_sleep
         self._sooner = asyncio.Event()
         self._next_look: datetime | None = None
 
     def expect(self, wake_at: datetime) -> None:
         """A run was just given this time to be woken."""
-        if self._next_look is not None and wake_at < self._next_look:
-            self._next_look = wake_at
+        if self._next_look is None or wake_at < self._next_look:
             self._sooner.set()
 
     async def run(self) -> None:
         """Wake what is due, until cancelled."""
         while True:
+            # What is expected from here on may come too late for the look: then there is another.
+            self._sooner.clear()
+            self._next_look = None
             try:
                 pause = await self._look()
             except (DatabaseAway, BrokerUnavailable) as error:
                 log.warning("timers_wait", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._sooner.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause.total_seconds()):
                     await self._sooner.wait()
@@ -60,9 +63,8 @@ class Poller:
             if due:
                 await self._sender.send([_message(run, now) for run in due])
             return timedelta(0)
-        self._next_look = (
-            now + LONGEST_SLEEP if due_at is None else min(due_at, now + LONGEST_SLEEP)
-        )
+        latest = now + self._longest_sleep
+        self._next_look = latest if due_at is None else min(due_at, latest)
         return self._next_look - now
 
 

@@ -161,7 +161,6 @@ class Fold:
             _outgoing(command, traceparent, self._at)
             for node_id, (command, traceparent) in self._commands.items()
             if nodes[node_id].phase in OUTSTANDING
-            and nodes[node_id].attempt == command.message.attempt
         ]
 
 
