@@ -14,7 +14,12 @@ from email_worker.mailer import Mailer
 from email_worker.message import Mail, build_mail
 from email_worker.params import EmailParams
 from email_worker.settings import SmtpSettings
-from mirsal_runtime.failures import ActionRequired, AttemptFailure, RetryableError
+from mirsal_runtime.failures import (
+    ActionRequired,
+    AttemptFailure,
+    RetryableError,
+    ThrottledError,
+)
 from mirsal_testing.simulators.smtp import SmtpSimulator
 from mirsal_testing.simulators.smtp.certificate import Certificate
 from pydantic import ValidationError
@@ -35,7 +40,7 @@ def a_mail(number: int = 0) -> Mail:
 
 
 async def deliver(mailer: Mailer, number: int = 0) -> None:
-    async with mailer.open_envelope(a_mail(number)) as envelope:
+    async with mailer.open_envelope(a_mail(number), patience=5.0) as envelope:
         await envelope.write(5.0)
 
 
@@ -75,6 +80,20 @@ async def test_connections_are_kept_and_limited(
         assert peers.opened == 3
         assert len(server.messages) == 21
         await mailer.close()
+
+
+async def test_who_finds_no_connection_free_comes_back_later_and_loses_no_retry(
+    server: SmtpSimulator, open_mailer: OpenMailer
+) -> None:
+    mailer = open_mailer(server.port, CONNECTIONS=1)
+    async with mailer.open_envelope(a_mail(), patience=5.0) as envelope:
+        with pytest.raises(ThrottledError) as busy:
+            async with mailer.open_envelope(a_mail(1), patience=0.01):
+                pytest.fail("there is only one connection")
+        await envelope.write(5.0)
+    assert busy.value.code == "smtp_busy"
+    await deliver(mailer, 2)
+    assert len(server.messages) == 2
 
 
 async def test_an_idle_connection_is_closed_before_the_server_would(

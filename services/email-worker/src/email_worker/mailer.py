@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from aiosmtplib import SMTP, SMTPException
-from mirsal_runtime.failures import AttemptFailure
+from mirsal_runtime.failures import AttemptFailure, ThrottledError
 
 from email_worker import smtp
 from email_worker.message import Mail
 from email_worker.settings import SmtpSettings
 
 GOODBYE_SECONDS = 1.0
+BUSY_SECONDS = 5.0
 
 
 class Envelope:
@@ -41,13 +42,14 @@ class Mailer:
         self._goodbyes: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def open_envelope(self, mail: Mail) -> AsyncIterator[Envelope]:
+    async def open_envelope(self, mail: Mail, *, patience: float) -> AsyncIterator[Envelope]:
         """Have the server accept the sender and every recipient of `mail`.
 
-        Raises as `smtp.connect` and `smtp.address` do. The connection is kept afterwards, unless
-        it is broken; a mail that was not written is withdrawn from it.
+        Raises `ThrottledError` if all connections stay in use for `patience` seconds, else as
+        `smtp.connect` and `smtp.address` do. The connection is kept afterwards, unless it is
+        broken; a mail that was not written is withdrawn from it.
         """
-        async with self._slots:
+        async with self._slot(patience):
             connection = await self._offer(mail)
             try:
                 yield Envelope(connection, mail)
@@ -67,6 +69,23 @@ class Mailer:
             self._say_goodbye(self._kept.popleft()[1])
         if self._goodbyes:
             await asyncio.wait(self._goodbyes)
+
+    @asynccontextmanager
+    async def _slot(self, patience: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(patience):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise ThrottledError(
+                "smtp_busy",
+                "the mail server is slow, and all connections to it are in use: if it allows more, "
+                "set MIRSAL_SMTP_CONNECTIONS higher",
+                retry_after=BUSY_SECONDS,
+            ) from None
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     async def _offer(self, mail: Mail) -> SMTP:
         """A connection on which `mail` is accepted.

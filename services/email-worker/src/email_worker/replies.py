@@ -60,11 +60,15 @@ RULES = (
     Rule("421", "4.7.0", "tls required", Remedy.ACT, "smtp_tls_required", "turn TLS on"),
     Rule("421", "4.7.0", "whitelist", Remedy.ACT, "smtp_not_allowed", "have our address allowed"),
     Rule("421", "4.7.", "", Remedy.THROTTLE, "smtp_rate_limited", "send less", 5 * MINUTE),
+    Rule("452", "4.5.3", "", Remedy.RETRY, "too_many_recipients", "name fewer", 5 * MINUTE),
+    Rule(
+        "452", "", "too many recip", Remedy.RETRY, "too_many_recipients", "name fewer", 5 * MINUTE
+    ),
+    Rule("4", "", "too many", Remedy.THROTTLE, "smtp_rate_limited", "send less", MINUTE / 2),
     Rule("450", "4.2.1", "", Remedy.THROTTLE, "smtp_rate_limited", "send less", 5 * MINUTE),
     Rule("451", "4.5.0", "", Remedy.ACT, "smtp_protocol_refused", "tell who runs Mirsal"),
     Rule("4", "", "greylist", Remedy.RETRY, "smtp_greylisted", "wait", 5 * MINUTE),
     Rule("452", "4.2.2", "", Remedy.RETRY, "mailbox_full", "wait", HOUR),
-    Rule("452", "4.5.3", "", Remedy.RETRY, "too_many_recipients", "name fewer", 5 * MINUTE),
     Rule("4", "", "", Remedy.RETRY, "smtp_unavailable", "wait"),
     Rule("530", "", "starttls", Remedy.ACT, "smtp_tls_required", "turn TLS on"),
     Rule("530", "", "", Remedy.ACT, "smtp_login_required", "set user name and password"),

@@ -8,6 +8,9 @@ from email_worker.mailer import Mailer
 from email_worker.message import build_mail
 from email_worker.params import EmailParams, EmailResult
 
+# Of the attempt's time, how much may pass before it has a connection: the rest is for the server.
+WAITING_PART = 1 / 3
+
 
 async def send_email(params: EmailParams, attempt: Attempt, mailer: Mailer) -> EmailResult:
     """Send one mail to all its recipients, or to none of them.
@@ -20,7 +23,8 @@ async def send_email(params: EmailParams, attempt: Attempt, mailer: Mailer) -> E
         command_id=attempt.command.command_id,
         now=datetime.now(UTC),
     )
-    async with mailer.open_envelope(mail) as envelope:
+    patience = attempt.command.timeout_seconds * WAITING_PART
+    async with mailer.open_envelope(mail, patience=patience) as envelope:
         response = await envelope.write(await attempt.claim())
     return EmailResult(
         message_id=mail.message_id,
