@@ -121,6 +121,18 @@ def test_html_without_a_text_stands_alone() -> None:
     assert text_of(message) == '<div dir="auto"><p>Hello</p></div>'
 
 
+def test_what_a_template_left_blank_is_left_out() -> None:
+    blank = {"html": " ", "cc": ["", "b@example.com"], "bcc": "", "replyTo": "", "fromName": "\n"}
+    mail = build(**blank)
+    message = parse(mail)
+    assert message.get_content_type() == "text/plain"
+    assert message["From"] == "مرسال <hello@mirsal.example>"
+    assert message["Cc"] == "b@example.com"
+    assert "Reply-To" not in message
+    with pytest.raises(PermanentError, match="missing_recipient"):
+        build(to=" ")
+
+
 def test_the_same_command_builds_the_same_mail() -> None:
     assert build(html="<p>x</p>") == build(html="<p>x</p>")
 
