@@ -16,7 +16,7 @@ from mirsal_contracts.timers import TimerFired
 from mirsal_contracts.workflows import Graph, Node, RetryPolicy
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing
 from orchestrator.decide import Rules
-from orchestrator.intake.settling import Settler
+from orchestrator.intake.settling import SEND_BYTES, Settler
 from orchestrator.rehearsal import LEAD, draw
 from orchestrator.store.clock import DatabaseClock
 from orchestrator.store.runs import Pool, RunStore
@@ -44,11 +44,13 @@ class Outbox:
 
     sent: list[Outgoing] = field(default_factory=list)
     refusals: int = 0
+    calls: list[int] = field(default_factory=list)
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
         if self.refusals:
             self.refusals -= 1
             raise BrokerUnavailable("away")
+        self.calls.append(sum(len(each.value or b"") for each in messages))
         self.sent += messages
 
     def take(self) -> list[RunNode]:
@@ -122,6 +124,10 @@ def failure(command: RunNode, kind: str = "transient") -> Record:
     return record(
         STATUSES, NodeFailed.model_validate({**ids(command), "kind": kind, "error": error})
     )
+
+
+def timer(run_id: str, due_at: datetime = NOW) -> Record:
+    return record(TIMERS, TimerFired(workspace="w", run_id=run_id, due_at=due_at))
 
 
 async def statuses(pool: Pool) -> dict[str, str]:
@@ -232,7 +238,7 @@ async def test_two_processes_never_believe_their_memory(pool: Pool) -> None:
     first = one.outbox.take()[0]
     await two.settle(failure(first))
     due_at = await pool.fetchval("SELECT wake_at FROM runs")
-    await two.settle(record(TIMERS, TimerFired(workspace="w", run_id=asked.run_id, due_at=due_at)))
+    await two.settle(timer(asked.run_id, due_at))
     second = two.outbox.take()[0]
     assert second.attempt == 2
     # To the first one's memory this is an attempt that was never made.
@@ -275,14 +281,8 @@ async def test_a_batch_given_up_after_its_write_is_made_good_by_the_same_records
         (Record(TIMERS, b'{"workspace": "w", "runId": 7, "dueAt": "x"}'), "invalid_message"),
         (Record(STATUSES, b"[" * 100_000), "invalid_json"),
         (Record(TIMERS, b"\xff\xfe", [("ce_type", b"mirsal.timer.fired.v9")]), "unknown_type"),
-        (
-            record(TIMERS, TimerFired(workspace="w", run_id="not-a-uuid", due_at=NOW)),
-            "invalid_id",
-        ),
-        (
-            record(TIMERS, TimerFired(workspace="w", run_id=str(uuid4()), due_at=NOW)),
-            "unknown_run",
-        ),
+        (timer("not-a-uuid"), "invalid_id"),
+        (timer(str(uuid4())), "unknown_run"),
     ],
 )
 async def test_poison_is_put_aside_with_its_reason(
@@ -363,8 +363,7 @@ async def test_a_fault_of_ours_ends_one_run_and_not_the_batch(pool: Pool) -> Non
         asked[0].run_id,
     )
     desk.settler.memory.forget_all()
-    timer = TimerFired(workspace="w", run_id=asked[0].run_id, due_at=NOW)
-    await desk.settle(record(TIMERS, timer), *map(success, commands[1:]))
+    await desk.settle(timer(asked[0].run_id), *map(success, commands[1:]))
     found = await statuses(pool)
     assert found[asked[0].run_id] == "failed"
     assert {found[each.run_id] for each in asked[1:]} == {"running"}
@@ -384,6 +383,17 @@ async def test_a_run_goes_on_in_a_process_that_never_saw_its_graph(desk: Desk, p
     await desk.settle(record(REQUESTS, request()))
     await finish(Desk(pool), desk.outbox.take())
     assert set((await statuses(pool)).values()) == {"succeeded"}
+
+
+async def test_big_batches_are_written_and_sent_in_parts(desk: Desk, pool: Pool) -> None:
+    graph = draw([Node(id="a", type="noop", config={"value": "{{run.input.blob}}"})])
+    big = request(graph).model_copy(update={"input": {"blob": "x" * 250_000}})
+    asked = [big.model_copy(update={"run_id": str(uuid4())}) for _ in range(100)]
+    await desk.settle(*(record(REQUESTS, each) for each in asked))
+    assert max(desk.outbox.calls) <= SEND_BYTES
+    assert len(desk.outbox.calls) >= 4
+    assert len({command.run_id for command in desk.outbox.take()}) == 100
+    assert await pool.fetchval("SELECT count(*) FROM runs") == 100
 
 
 async def test_memory_is_bounded(desk: Desk) -> None:

@@ -1,8 +1,9 @@
 """A batch of records, from reading them to Kafka's acknowledgement of what they caused."""
 
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
@@ -21,6 +22,10 @@ from orchestrator.intake.patience import Wait, insist
 from orchestrator.intake.records import Arrival, Record, Unreadable, read_record
 from orchestrator.store.faults import DataRefused
 from orchestrator.store.runs import RunStore
+
+# What one statement and one call of the sender take at most: each has a deadline of seconds.
+WRITE_BYTES = 16 * 1024 * 1024
+SEND_BYTES = 8 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -108,10 +113,10 @@ class _Batch:
 
     async def send(self) -> None:
         """Send the commands and dead letters; returns once Kafka has acknowledged them."""
-        if self._sends:
-            metrics.BATCH_SIZE.labels("send").observe(len(self._sends))
-            await insist(lambda: self._settler.sender.send(self._sends), self._wait)
-            pass_by("after_send")
+        for messages in split_by_size(self._sends, SEND_BYTES):
+            metrics.BATCH_SIZE.labels("send").observe(len(messages))
+            await insist(partial(self._settler.sender.send, messages), self._wait)
+        pass_by("after_send")
 
     def _fold(
         self, cases: dict[str, Case], known: Mapping[str, KnownRun], at: datetime
@@ -162,6 +167,8 @@ class _Batch:
 
         A statement that fails on its data is halved until the culprit stands alone.
         """
+        if len(foldings) > 1 and sum(folding.weight for folding in foldings) > WRITE_BYTES:
+            return await self._write_halves(foldings, cases, known, at)
         metrics.BATCH_SIZE.labels("write").observe(len(foldings))
         writes = [folding.write for folding in foldings if folding.write is not None]
         graphs = self._memory.plans.unwritten(key_of(write.run.request) for write in writes)
@@ -172,11 +179,20 @@ class _Batch:
                 run_id = writes[0].run.request.run_id
                 self._condemn(cases[run_id], "unstorable", str(error), known.get(run_id), at)
                 return set()
-            middle = len(foldings) // 2
-            first = await self._write(foldings[:middle], cases, known, at)
-            return first | await self._write(foldings[middle:], cases, known, at)
+            return await self._write_halves(foldings, cases, known, at)
         self._memory.plans.mark_written(key for key, _ in graphs)
         return written
+
+    async def _write_halves(
+        self,
+        foldings: Sequence[Folding],
+        cases: dict[str, Case],
+        known: Mapping[str, KnownRun],
+        at: datetime,
+    ) -> set[str]:
+        middle = len(foldings) // 2
+        first = await self._write(foldings[:middle], cases, known, at)
+        return first | await self._write(foldings[middle:], cases, known, at)
 
     def _accept(self, case: Case, folding: Folding) -> None:
         """The run is as decided: count it, and send what it asks for."""
@@ -216,3 +232,18 @@ class _Batch:
             offset=record.offset,
         )
         self._sends.append(to_dead_letter(record, reason, self._settler.prefix))
+
+
+def split_by_size(messages: Sequence[Outgoing], limit: int) -> Iterator[Sequence[Outgoing]]:
+    """The messages in order, in parts whose values are `limit` bytes, or one message, at most."""
+    part: list[Outgoing] = []
+    size = 0
+    for message in messages:
+        added = len(message.value or b"")
+        if part and size + added > limit:
+            yield part
+            part, size = [], 0
+        part.append(message)
+        size += added
+    if part:
+        yield part
