@@ -28,8 +28,6 @@ SEQUENCE = draw(["a", "b"], "a>b")
 
 @dataclass
 class Record:
-    """A record as a consumer has it."""
-
     topic: str
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
@@ -40,7 +38,7 @@ class Record:
 
 @dataclass
 class Outbox:
-    """Keeps what is sent; can be away for some calls."""
+    """Keeps what is sent; is away for some calls."""
 
     sent: list[Outgoing] = field(default_factory=list)
     refusals: int = 0
@@ -58,11 +56,11 @@ class Outbox:
         sent, self.sent = self.sent, []
         return [RunNode.model_validate_json(each.value or b"") for each in sent]
 
-    def take_letters(self) -> list[tuple[str, bytes | None]]:
-        """The dead letters since the last call: reason and value."""
+    def take_letters(self) -> list[str]:
+        """The reasons of the dead letters since the last call."""
         sent, self.sent = self.sent, []
         letters = [each for each in sent if each.topic == "dead-letters.orchestrator.v1"]
-        return [(dict(each.headers)["dead_letter_reason"].decode(), each.value) for each in letters]
+        return [dict(each.headers)["dead_letter_reason"].decode() for each in letters]
 
 
 class GivenUp(Exception):
@@ -303,7 +301,7 @@ async def test_a_status_of_another_workspace_is_put_aside(desk: Desk, pool: Pool
     await desk.settle(record(REQUESTS, request()))
     command = desk.outbox.take()[0]
     await desk.settle(success(command.model_copy(update={"workspace": "other"})))
-    assert [reason for reason, _ in desk.outbox.take_letters()] == ["foreign_status"]
+    assert desk.outbox.take_letters() == ["foreign_status"]
     assert await pool.fetchval("SELECT revision FROM runs") == 1
 
 
@@ -343,7 +341,7 @@ async def test_what_cannot_be_stored_fails_alone(desk: Desk, pool: Pool) -> None
     assert {found[each.run_id] for each in healthy} == {"running"}
     errors = await pool.fetch("SELECT error FROM runs WHERE status = 'failed'")
     assert {row["error"]["code"] for row in errors} == {"unstorable"}
-    assert [reason for reason, _ in desk.outbox.take_letters()] == ["unstorable"] * 2
+    assert desk.outbox.take_letters() == ["unstorable"] * 2
 
 
 async def test_a_graph_that_cannot_be_followed_fails_its_run(desk: Desk, pool: Pool) -> None:
