@@ -109,7 +109,7 @@ async def running(member: Consumption) -> AsyncIterator[None]:
 
 async def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - a test's patience
+        while not condition():
             await asyncio.sleep(0.01)
 
 

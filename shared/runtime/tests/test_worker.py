@@ -132,9 +132,12 @@ async def test_redelivered_command_has_no_second_effect_but_a_second_status(worl
     assert world.provider.effects == [command.run_id]
 
 
-async def test_command_delivered_twice_at_once_has_one_effect(world: World) -> None:
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_command_delivered_twice_at_once_has_one_effect(
+    world: World, repeatable: bool
+) -> None:
     command = make_command()
-    async with world.process() as process:
+    async with world.process(repeatable=repeatable) as process:
         process.deliver(command, command, command)
         await process.status_of(command, count=3)
         await process.until_done()
@@ -399,11 +402,12 @@ async def test_command_that_expires_while_it_is_made_ready_is_not_begun(world: W
     assert world.provider.effects == []
 
 
-async def test_holder_that_slept_past_its_lease_does_not_begin(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seconds", [3.0, 60.0], ids=["a little", "past its lease"])
+async def test_holder_that_slept_before_its_call_does_not_begin(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """SIGSTOP between the claim's answer and the call: the clock has moved on when it wakes."""
-    clock = Clock()
+    clock = Clock(seconds)
     monkeypatch.setattr(claims, "monotonic", clock)
     command = make_command()
     async with world.process() as process:
@@ -413,6 +417,19 @@ async def test_holder_that_slept_past_its_lease_does_not_begin(
         world.store.on_claim = None
         assert isinstance(await process.status_of(command), NodeSucceeded)
     assert len(world.provider.effects) == 1
+
+
+async def test_failure_before_the_claim_is_not_told_while_another_has_claimed(
+    world: World,
+) -> None:
+    """Told, it would have the orchestrator make another attempt beside the one in its call."""
+    command = make_command()
+    world.store.hold(key_of(command))
+    world.provider.before = raising(PermanentError("no", "m"))
+    async with world.process() as process:
+        process.deliver(command)
+        await until(lambda: len(process.worker.aside) == 1)
+        assert process.statuses == []
 
 
 async def test_retry_follows_a_failure_and_the_first_stays_fenced(world: World) -> None:
@@ -558,11 +575,14 @@ async def test_revoked_partition_is_not_waited_for_longer_than_a_little(
         assert process.watermark.committable is None
 
 
-async def test_revoked_command_that_has_not_claimed_does_not_begin(world: World) -> None:
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_revoked_command_that_has_not_claimed_does_not_begin(
+    world: World, repeatable: bool
+) -> None:
     gate = asyncio.Event()
     world.provider.before = wait_for(gate)
     command = make_command()
-    async with world.process() as process:
+    async with world.process(repeatable=repeatable) as process:
         process.deliver(command)
         await until(lambda: world.provider.prepared == 1)
         letting_go = asyncio.create_task(process.worker.let_go([process.watermark]))
@@ -636,16 +656,17 @@ async def test_drain_ends_although_the_ledger_is_away(world: World) -> None:
 
 
 class Clock:
-    """The monotonic clock of a process that is paused for a minute when told so."""
+    """The monotonic clock of a process that is paused once, when told so."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.offset = 0.0
         self.jumps = 0
 
     def jump(self) -> None:
         if not self.jumps:
             self.jumps += 1
-            self.offset = 60.0
+            self.offset = self.seconds
 
     def __call__(self) -> float:
         return asyncio.get_running_loop().time() + self.offset
