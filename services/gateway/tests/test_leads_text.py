@@ -7,6 +7,7 @@ import orjson
 import pytest
 from gateway.leads.bulk import LINE_BYTES, CsvReader, Line, NdjsonReader, Reader
 from gateway.leads.contact import normalise_email, normalise_phone, region_of
+from gateway.leads.schemas import LeadDraft
 from gateway.problems import Problem
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,12 @@ def test_an_address_is_kept(text: str, expected: str) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="e-mail"):
         normalise_email(text)
+
+
+@pytest.mark.parametrize("blank", ["", "  ", None])
+def test_a_blank_address_is_none(blank: str | None) -> None:
+    lead = LeadDraft.model_validate({"email": blank, "phone": blank})
+    assert (lead.email, lead.phone) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ _MOST_CHARACTERS = 40
 _REGION = re.compile(r"[-_]([A-Za-z]{2})(?:[-_]|$)")
 
 
+def blank_is_nothing(value: object) -> object:
+    """None for a blank text: an empty field of a form says that there is no address."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 def normalise_phone(text: str, region: str | None) -> str:
     """The number in E.164 where it can be told, else as it was given, without spaces around it.
 

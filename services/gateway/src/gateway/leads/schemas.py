@@ -5,14 +5,15 @@ from typing import Annotated, TypeAlias
 
 from mirsal_contracts.leads import Consent
 from mirsal_contracts.message import JsonObject
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from gateway.leads.contact import normalise_email
+from gateway.leads.contact import blank_is_nothing, normalise_email
 from gateway.shapes import Answer, Identifier, Question
 from gateway.workflows.triggers import TimeZone
 
 LOCALE_PATTERN = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}$"
 Email: TypeAlias = Annotated[str, Field(max_length=320), AfterValidator(normalise_email)]
+Phone: TypeAlias = Annotated[str, Field(max_length=64)]
 Tag: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
@@ -27,8 +28,8 @@ class LeadDraft(Question):
     """A lead as a client sends it: what is left out is empty afterwards."""
 
     name: Annotated[str, Field(max_length=500)] | None = None
-    email: Email | None = None
-    phone: Annotated[str, Field(max_length=64)] | None = None
+    email: Annotated[Email | None, BeforeValidator(blank_is_nothing)] = None
+    phone: Annotated[Phone | None, BeforeValidator(blank_is_nothing)] = None
     locale: Annotated[str, StringConstraints(pattern=LOCALE_PATTERN)] | None = None
     time_zone: TimeZone | None = None
     tags: Annotated[tuple[Tag, ...], Field(max_length=100)] = ()
