@@ -26,7 +26,7 @@ class WhatsAppSettings(BaseSettings):
     phone_number_id: Annotated[str, Field(pattern=r"^[0-9]{1,32}$")]
     default_region: str = ""
     connections: PositiveInt = 50
-    idle_seconds: PositiveFloat = 10.0
+    idle_seconds: PositiveFloat = 4.0
     connect_seconds: PositiveFloat = 5.0
 
     @property
