@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from mirsal_contracts.statuses import FailureKind
 from mirsal_contracts.workflows import Node, RetryPolicy
+from orchestrator.decide import Woken
 from orchestrator.decide.retry import SILENT_SECONDS, backoff_seconds, throttle_seconds
 from orchestrator.decide.state import FINAL
 from orchestrator.decide.transitions import TRANSITIONS
@@ -45,6 +46,16 @@ def test_a_transient_failure_is_tried_again_after_a_pause() -> None:
     assert [command.attempt for command in run.sent] == [1, 2]
     assert run.sent[0].command_id != run.sent[1].command_id
     assert run.sent[0].config == run.sent[1].config
+
+
+def test_a_wake_up_is_believed_even_if_our_clock_is_a_little_behind() -> None:
+    run = started()
+    run.fail("a")
+    due_at = run.now.wake_at
+    assert due_at is not None
+    decision = run.happen(Woken(due_at - timedelta(milliseconds=2), due_at))
+    assert decision.ignored is None
+    assert run.phases == {"a": "queued"}
 
 
 def test_after_the_last_try_the_node_fails_for_good() -> None:

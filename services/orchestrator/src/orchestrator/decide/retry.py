@@ -7,15 +7,16 @@ from mirsal_contracts.workflows import RetryPolicy
 SILENT_SECONDS: tuple[float, ...] = (15, 30, 60, 120, 300, 300, 300, 300)
 """How long an answer is awaited, round by round; after the last one the run parks."""
 
-LEAST_SHARE = 0.1
+LEAST_SHARE = 0.5
 THROTTLE_SPREAD = 0.05
 
 
 def backoff_seconds(policy: RetryPolicy, failed: int, seed: str) -> float:
-    """The pause after `failed` failed tries (1 or more): exponential, with full jitter.
+    """The pause after `failed` failed tries (1 or more): exponential, with jitter.
 
-    Of the whole pause at least a tenth is kept, since no pause at all helps nobody. The same
-    seed gives the same pause, so that a decision made again is the same decision.
+    At least half of the whole pause is kept: the default policy's tries then span 17 s or more,
+    in which a mail server restarts. The same seed gives the same pause, so that a decision made
+    again is the same decision.
     """
     doublings = min(failed - 1, 64)
     whole = min(policy.backoff_seconds * 2.0**doublings, policy.max_backoff_seconds)
