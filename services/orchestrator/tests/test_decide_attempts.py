@@ -40,7 +40,7 @@ def test_a_transient_failure_is_tried_again_after_a_pause() -> None:
     assert row.error["code"] == "broken"
     wake_at = run.now.wake_at
     assert wake_at is not None
-    assert timedelta(seconds=1) <= wake_at - run.at <= timedelta(seconds=10)
+    assert timedelta(seconds=5) <= wake_at - run.at <= timedelta(seconds=10)
     run.wake()
     assert run.phases == {"a": "queued"}
     assert [command.attempt for command in run.sent] == [1, 2]
@@ -321,10 +321,10 @@ def test_pauses_grow_to_their_limit_and_differ_between_executions() -> None:
     for failed in range(1, 2_000, 7):
         whole = min(2 * 2.0 ** min(failed - 1, 60), 300)
         for seed in ("x.1", "y.1"):
-            assert whole / 10 <= backoff_seconds(policy, failed, seed) <= whole
+            assert whole / 2 <= backoff_seconds(policy, failed, seed) <= whole
     drawn = {backoff_seconds(policy, 3, f"{number}.3") for number in range(500)}
     assert len(drawn) == 500
-    assert max(drawn) - min(drawn) > 6
+    assert max(drawn) - min(drawn) > 3.5
     assert backoff_seconds(policy, 3, "x.3") == backoff_seconds(policy, 3, "x.3")
 
 
