@@ -15,11 +15,11 @@ class RetryPolicy(Message):
     """How often an attempt that surely had no effect is tried again.
 
     `attempts` counts all tries, the first one too. The pause before try n+1 is
-    `backoff_seconds * 2 ** (n - 1)`, with jitter, at most `max_backoff_seconds`.
+    `backoff_seconds * 2 ** (n - 1)`, at most `max_backoff_seconds`, and of that half or more.
     """
 
     attempts: Annotated[int, Field(ge=1, le=20)] = 4
-    backoff_seconds: Annotated[float, Field(gt=0, le=86_400)] = 2.0
+    backoff_seconds: Annotated[float, Field(gt=0, le=86_400)] = 5.0
     max_backoff_seconds: Annotated[float, Field(gt=0, le=604_800)] = 300.0
 
 
