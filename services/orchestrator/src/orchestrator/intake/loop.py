@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
-from mirsal_runtime.broker import make_consumer
+from mirsal_runtime.broker import close_consumer, make_consumer
 from mirsal_runtime.settings import RuntimeSettings
 
 from orchestrator.intake.offsets import Offsets
@@ -19,9 +20,8 @@ from orchestrator.intake.watch import watch_consumer
 
 GROUP = "orchestrator"
 POLL_MILLISECONDS = 500
-START_SECONDS = 15.0
+JOIN_SECONDS = 30.0
 REVOKE_SECONDS = 2.0
-STOP_SECONDS = 5.0
 REBUILD_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
@@ -82,19 +82,14 @@ class Intake:
         offsets = listener.offsets = Offsets(consumer)
         tasks: list[asyncio.Task[None]] = []
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(JOIN_SECONDS):
                 await consumer.start()
             tasks = [
                 asyncio.create_task(work)
                 for work in (
                     self._take_batches(consumer, offsets),
                     offsets.keep_committing(),
-                    watch_consumer(
-                        consumer,
-                        self._settings.topic_prefix,
-                        is_idle=self._idle.is_set,
-                        has_assignment=lambda: self.has_assignment,
-                    ),
+                    watch_consumer(consumer, self._settings.topic_prefix, self._idle.is_set),
                 )
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -106,28 +101,24 @@ class Intake:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await offsets.commit()
-            await _stop(consumer)
+            await close_consumer(consumer, leave=self._settings.leave_group)
 
     async def _take_batches(self, consumer: AIOKafkaConsumer, offsets: Offsets) -> None:
         while True:
-            batch = await consumer.getmany(
-                timeout_ms=POLL_MILLISECONDS, max_records=self._batch_records
-            )
+            # Longer than the poll it takes only while the group is in the middle of a rebalance.
+            async with asyncio.timeout(JOIN_SECONDS):
+                batch = await consumer.getmany(
+                    timeout_ms=POLL_MILLISECONDS, max_records=self._batch_records
+                )
             if not batch:
                 continue
             generation = offsets.generation
-
-            async def wait(seconds: float, generation: int = generation) -> None:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        await self._stopping.wait()
-                if self._stopping.is_set() or offsets.generation != generation:
-                    raise BatchGivenUp
-
+            records = [record for each in batch.values() for record in each]
             self._idle.clear()
             try:
-                records = [record for each in batch.values() for record in each]
-                wake_at = await self._settler.settle(records, wait)
+                wake_at = await self._settler.settle(
+                    records, partial(self._wait, offsets, generation)
+                )
                 offsets.mark(batch, generation)
                 if wake_at is not None:
                     self._expect(wake_at)
@@ -135,6 +126,14 @@ class Intake:
                 log.info("batch_given_up", records=len(records))
             finally:
                 self._idle.set()
+
+    async def _wait(self, offsets: Offsets, generation: int, seconds: float) -> None:
+        """Wait within a batch read under `generation`; raises `BatchGivenUp`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        if self._stopping.is_set() or offsets.generation != generation:
+            raise BatchGivenUp
 
     async def give_up_partitions(self, offsets: Offsets) -> None:
         """Let the batch under way end, if it does soon, and commit what is done."""
@@ -159,11 +158,3 @@ class _Listener(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._intake.has_assignment = True
         log.info("partitions_assigned", partitions=len(assigned))
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await consumer.stop()
-    except (KafkaError, TimeoutError) as error:
-        log.warning("consumer_not_closed", error=repr(error))

@@ -13,8 +13,7 @@ from orchestrator.intake.records import TOPICS
 
 LOOK_SECONDS = 5.0
 REQUEST_SECONDS = 4.0
-STUCK_LOOKS = 3
-MUTE_LOOKS = 6
+PATIENCE = 3
 
 
 class ConsumerDeaf(KafkaError):
@@ -22,17 +21,13 @@ class ConsumerDeaf(KafkaError):
 
 
 async def watch_consumer(
-    consumer: AIOKafkaConsumer,
-    prefix: str,
-    *,
-    is_idle: Callable[[], bool],
-    has_assignment: Callable[[], bool],
+    consumer: AIOKafkaConsumer, prefix: str, is_idle: Callable[[], bool]
 ) -> None:
-    """Raise `ConsumerDeaf` when look after look records wait unread, or Kafka says nothing.
+    """Raise `ConsumerDeaf` when look after look records wait unread, or a topic is missing.
 
     While a batch is under way nothing is held against the consumer: then a server is away.
     """
-    stuck = mute = 0
+    strikes = 0
     before: dict[str, int] = {}
     while True:
         await asyncio.sleep(LOOK_SECONDS)
@@ -42,16 +37,14 @@ async def watch_consumer(
             async with asyncio.timeout(REQUEST_SECONDS):
                 lags, positions = await _measure(consumer, prefix)
         except (KafkaError, TimeoutError):
-            lags, positions, is_mute = {}, {}, True
-        else:
-            is_mute = not has_assignment()
-            for topic, lag in lags.items():
-                metrics.CONSUMER_LAG.labels(topic).set(lag)
-            metrics.QUEUE_SIZE.set(lags.get(EXECUTIONS_REQUESTED_V1.name, 0))
-        mute = mute + 1 if is_idle() and is_mute else 0
-        stuck = stuck + 1 if is_idle() and any(lags.values()) and positions == before else 0
-        if stuck == STUCK_LOOKS or mute == MUTE_LOOKS:
-            raise ConsumerDeaf("records wait unread" if stuck else "no assignment, or no answer")
+            continue
+        for topic, lag in lags.items():
+            metrics.CONSUMER_LAG.labels(topic).set(lag)
+        metrics.QUEUE_SIZE.set(lags.get(EXECUTIONS_REQUESTED_V1.name, 0))
+        is_stuck = is_idle() and any(lags.values()) and positions == before
+        strikes = strikes + 1 if is_stuck else 0
+        if strikes == PATIENCE:
+            raise ConsumerDeaf("records wait unread")
         before = positions
 
 
