@@ -95,8 +95,6 @@ async def test_nothing_is_lost_and_nothing_is_sent_twice(stack: Stack) -> None:
 
     assert clients.refusals == []
     assert len(clients.accepted) == clients.starts > RATE * SECONDS / 2
-    # The gateway's and the broker's deaths must have been felt by somebody.
-    assert clients.retries > 0
     assert {hit.part for hit in strikes} == set(VICTIMS)
     assert not faults, f"{len(faults)} faults, the first of them above"
 
