@@ -545,6 +545,46 @@ async def test_too_many_of_one_account_go_back_while_others_wait(world: World) -
     assert quiet.run_id in world.provider.effects
 
 
+async def test_commands_of_one_key_are_served_in_order_where_asked(world: World) -> None:
+    """Run ids are the keys: three nodes of one run, and another run beside them."""
+    gate = asyncio.Event()
+    world.provider.during = wait_for(gate)
+    first = make_command()
+    line = [first, *(make_command(run_id=first.run_id, node_id=f"n{n}") for n in range(2))]
+    other = make_command()
+    connector = replace(world.provider.connector(), ordered=True)
+    async with WorkerRig(connector, world.folder, kafka=world.kafka) as process:
+        process.deliver(*line, other)
+        await until(lambda: len(world.provider.effects) == 2)
+        await asyncio.sleep(0.05)
+        assert sorted(world.provider.effects) == sorted([first.run_id, other.run_id])
+        gate.set()
+        await process.until_done()
+    served = [status.node_id for status in process.statuses if status.run_id == first.run_id]
+    assert served == ["send", "n0", "n1"]
+
+
+async def test_order_survives_a_partition_that_goes_and_comes_back(world: World) -> None:
+    gate = asyncio.Event()
+    world.provider.during = wait_for(gate)
+    first = make_command()
+    second = make_command(run_id=first.run_id, node_id="second")
+    connector = replace(world.provider.connector(), ordered=True)
+    async with WorkerRig(connector, world.folder, kafka=world.kafka) as process:
+        process.deliver(first, second)
+        await world.provider.calling.wait()
+        letting_go = asyncio.create_task(process.worker.let_go([process.watermark]))
+        await asyncio.sleep(0.01)
+        process.watermark = Watermark()
+        process.deliver(first, second)
+        await asyncio.sleep(0.05)
+        assert len(world.provider.effects) == 1
+        gate.set()
+        await letting_go
+        await process.until_done()
+    assert [status.node_id for status in process.statuses] == ["send", "send", "second"]
+
+
 async def test_revoked_partition_drops_what_has_not_begun(world: World) -> None:
     gate = asyncio.Event()
     world.provider.during = wait_for(gate)

@@ -46,16 +46,20 @@ class Pool:
         self.running = 0
         self.waiting = 0
 
-    def put(self, work: Work) -> float | None:
-        """Have a command wait; or, where its account has too many waiting while others are
-        about, take it not: the answer is then in how many seconds it should come back."""
+    def put(self, work: Work, *, refusable: bool = True) -> float | None:
+        """Have a command wait.
+
+        Or, where its account has too many waiting while others are about, refuse it: the answer
+        is then in how many seconds it should come back.
+        """
         now = self._clock()
         account = self._accounts.get(work.account)
         if account is None:
             account = self._accounts[work.account] = Account(now)
         account.seen_at = now
         self._sweep(now)
-        if len(account.waiting) >= 2 * self._slots and len(self._accounts) > 1:
+        share = 2 * self._slots
+        if refusable and len(account.waiting) >= share and len(self._accounts) > 1:
             return self._return_of(account, now)
         account.waiting.append(work)
         self.waiting += 1

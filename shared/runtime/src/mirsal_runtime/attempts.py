@@ -19,7 +19,7 @@ from mirsal_runtime.failures import (
     RetryableError,
 )
 from mirsal_runtime.statuses import Ending
-from mirsal_runtime.work import Work, faults_of
+from mirsal_runtime.work import Work
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,9 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         except ValidationError as error:
             return Made(
                 statuses.fail(
-                    command, PermanentError("invalid_params", faults_of(error)), started_at
+                    command,
+                    PermanentError("invalid_params", telemetry.faults_of(error)),
+                    started_at,
                 )
             )
         timer = asyncio.timeout(command.timeout_seconds)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -14,7 +15,7 @@ from mirsal_contracts.message import Headers
 from mirsal_runtime.settings import RuntimeSettings
 
 SEND_SECONDS = 4.0
-CLOSE_SECONDS = 4.0
+CLOSE_SECONDS = 2.0
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 # What Kafka adds to key, value and headers: a batch's head, and lengths.
 _RECORD_BYTES = 256
@@ -197,3 +198,7 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, leave: bool) -> None:
             await consumer.stop()
     except (KafkaError, TimeoutError) as error:
         log.warning("consumer_not_closed", error=repr(error))
+        # Half closed it would still fetch, under the name that its successor has.
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await consumer._client.close()

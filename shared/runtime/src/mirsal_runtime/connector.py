@@ -22,7 +22,8 @@ class Connector(Generic[ParamsT, ResultT, ResourceT]):
     `params` validates a command's rendered config; a config that does not fit fails the node as
     `invalid_params`. `open` gives the resource (a connection pool, say) that every call of
     `send` shares for the process's life. `repeatable` says that a second effect is as good as
-    one: such a connector never reports an unconfirmed outcome.
+    one: such a connector never reports an unconfirmed outcome. `ordered` has commands whose
+    records have the same key served one after the other.
     """
 
     name: str
@@ -31,3 +32,4 @@ class Connector(Generic[ParamsT, ResultT, ResourceT]):
     open: Callable[[], AbstractAsyncContextManager[ResourceT]]
     send: Callable[[ParamsT, Attempt, ResourceT], Awaitable[ResultT]]
     repeatable: bool = False
+    ordered: bool = False

@@ -110,7 +110,8 @@ class Consumption:
         """Commit what is done, and close the client; never takes longer than a few seconds."""
         if self._consumer is not None:
             with suppress(KafkaError, TimeoutError):
-                await self._commit(self._consumer)
+                async with asyncio.timeout(LAST_COMMIT_SECONDS):
+                    await self._commit(self._consumer)
         await self._abandon()
 
     async def _read_with_one_client(self) -> None:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import structlog
 import uvloop
+from pydantic import ValidationError
 
 from mirsal_runtime import telemetry
 
@@ -34,6 +35,10 @@ async def _run(main: Main) -> int:
         loop.add_signal_handler(number, _begin_end, loop, stop, number)
     try:
         await main(stop)
+    except ValidationError as error:
+        # As a rule the process's settings; pydantic's own text would show their values.
+        log.error("process_failed", model=error.title, reason=telemetry.faults_of(error))
+        return 1
     except Exception:
         log.exception("process_failed")
         return 1

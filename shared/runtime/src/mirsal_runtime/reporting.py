@@ -5,6 +5,7 @@ Nothing here gives up: while PostgreSQL or Kafka is away the same is tried again
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -26,6 +27,7 @@ from mirsal_runtime.work import Work
 
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
+TOLD_SECONDS = 5.0
 
 AnswerT = TypeVar("AnswerT")
 
@@ -117,6 +119,22 @@ class Reporter:
         pass_by("after_answer")
 
 
+class _Complaint:
+    """Says at most once in `TOLD_SECONDS` that something is away: all in flight notice it."""
+
+    def __init__(self) -> None:
+        self._said_at = -TOLD_SECONDS
+
+    def say(self, reason: str) -> None:
+        now = time.monotonic()
+        if now - self._said_at >= TOLD_SECONDS:
+            self._said_at = now
+            log.warning("still_trying", reason=reason)
+
+
+_complaint = _Complaint()
+
+
 async def keep_trying(call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
     """Call until PostgreSQL or Kafka answers, with growing pauses."""
     pause = SHORTEST_PAUSE
@@ -124,7 +142,7 @@ async def keep_trying(call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         try:
             return await call()
         except (LedgerUnavailable, BrokerUnavailable) as error:
-            if pause < LONGEST_PAUSE <= 2 * pause:
-                log.warning("still_trying", reason=str(error))
+            if pause >= LONGEST_PAUSE:
+                _complaint.say(str(error))
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -47,11 +47,13 @@ class SetAside:
         """Have a command wait until nobody holds its row."""
         self._works.add(work)
 
-    def drop(self, watermarks: Collection[Watermark]) -> None:
-        """Forget the commands of these partitions."""
-        for work in [work for work in self._works if work.watermark in watermarks]:
+    def drop(self, watermarks: Collection[Watermark]) -> list[Work]:
+        """Take out the commands of these partitions; they are marked as dropped."""
+        dropped = [work for work in self._works if work.watermark in watermarks]
+        for work in dropped:
             work.dropped = True
             self._works.discard(work)
+        return dropped
 
     def nudge(self) -> None:
         """Look at once: something ended here."""

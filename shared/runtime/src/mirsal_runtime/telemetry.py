@@ -16,6 +16,7 @@ from uuid import UUID
 
 import orjson
 import structlog
+from pydantic import ValidationError
 
 from mirsal_runtime.settings import RuntimeSettings
 
@@ -25,7 +26,7 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 _PLAIN = (str, int, float, bool, type(None), dt.datetime, dt.date, UUID, Enum)
 _PERSONAL: Final = frozenset({"name", "email", "phone", "to", "recipient", "address", "lead"})
 HIDDEN: Final = "[hidden]"
-FLUSH_SECONDS = 3.0
+FLUSH_SECONDS = 2.0
 _LINES_REMEMBERED = 1000
 
 
@@ -228,6 +229,12 @@ def hide_personal_data(
         elif type(value) is not str:
             event[name] = _plain(value)
     return event
+
+
+def faults_of(error: ValidationError) -> str:
+    """Where a value is wrong and how; never the value itself: it may be personal, or a secret."""
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in faults[:5])
 
 
 def _plain(value: object) -> object:

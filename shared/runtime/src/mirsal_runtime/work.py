@@ -10,6 +10,7 @@ from mirsal_contracts.commands import RunNode
 from pydantic import ValidationError
 
 from mirsal_runtime.ledger import LedgerKey
+from mirsal_runtime.telemetry import faults_of
 from mirsal_runtime.watermarks import Watermark
 
 MAX_TIMEOUT_SECONDS = 3600.0
@@ -47,6 +48,8 @@ class Work:
     """Its partition was taken away, or the process ends: it must not begin any more."""
     asked: bool = False
     """The ledger was asked for the claim and may have given it; nothing was begun yet."""
+    order: bytes | None = None
+    """Commands with the same are served one after the other; None: in any order."""
 
     @property
     def account(self) -> str:
@@ -99,9 +102,3 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> Headers:
         elif name == "ce_type":
             kind = value or b""
     return Headers(kind.decode("utf-8", "replace"), traceparent.decode("utf-8", "replace"))
-
-
-def faults_of(error: ValidationError) -> str:
-    """Where a value is wrong and how; never the value itself, which holds personal data."""
-    faults = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in faults[:5])

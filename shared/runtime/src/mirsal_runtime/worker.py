@@ -13,6 +13,7 @@ from mirsal_runtime import metrics
 from mirsal_runtime.accounts import Pool
 from mirsal_runtime.attempts import log_fault
 from mirsal_runtime.dead_letters import Letter, dead_letter_of, unreadable_status
+from mirsal_runtime.key_order import KeyOrder
 from mirsal_runtime.ledger import Ledger, LedgerKey, Standing
 from mirsal_runtime.presence import Presence
 from mirsal_runtime.reporting import Outbox
@@ -48,6 +49,7 @@ class Office(NamedTuple):
     source: str
     commands: str
     dead_letters: str
+    ordered: bool = False
 
 
 class Worker:
@@ -82,6 +84,7 @@ class Worker:
         self.aside = SetAside(
             ledger, presence, is_here=self._running.__contains__, conclude=self._conclude
         )
+        self._order = KeyOrder()
         self._unreadable_run = 0
 
     @property
@@ -104,14 +107,18 @@ class Worker:
                 self._spawn(self._bury(record, watermark, error), watermark)
                 continue
             self._unreadable_run = 0
-            self._queue(Work(command, key, headers.traceparent, record.offset, watermark))
+            work = Work(command, key, headers.traceparent, record.offset, watermark)
+            work.order = record.key if self._office.ordered else None
+            if self._order.admit(work):
+                self._queue(work)
         self._begin()
         return None
 
     async def let_go(self, watermarks: Collection[Watermark]) -> None:
         """The partitions are being taken away: drop what has not begun, wait a little."""
-        self._pool.drop(watermarks)
-        self.aside.drop(watermarks)
+        self._order.drop(watermarks)
+        for work in (*self._pool.drop(watermarks), *self.aside.drop(watermarks)):
+            self._leave(work)
         for work in self._running.values():
             if work.watermark in watermarks:
                 work.dropped = True
@@ -136,7 +143,7 @@ class Worker:
         log.info("worker_drained", left=len(left))
 
     def _queue(self, work: Work) -> None:
-        comes_back_in = self._pool.put(work)
+        comes_back_in = self._pool.put(work, refusable=work.order is None)
         if comes_back_in is not None:
             course = self._server.send_back(work, comes_back_in)
             self._spawn(self._finish(work, course), work.watermark)
@@ -172,10 +179,19 @@ class Worker:
             ended = "held"
         if ended == "done":
             work.watermark.close(work.offset)
-        elif ended == "held" and not work.dropped:
+        if ended in ("done", "dropped") or work.dropped:
+            self._leave(work)
+        elif ended == "held":
             self.aside.add(work)
-        elif ended is None and not work.dropped:
+        else:
             self._queue(work)
+            self._begin()
+
+    def _leave(self, work: Work) -> None:
+        """The next command of the same key may begin."""
+        following = self._order.leave(work)
+        if following is not None:
+            self._queue(following)
             self._begin()
 
     async def _bury(self, record: Record, watermark: Watermark, error: Unreadable) -> None:

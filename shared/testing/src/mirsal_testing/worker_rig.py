@@ -120,7 +120,13 @@ class WorkerRig:
         reporter = Reporter(self.ledger, self._journal, outbox, source)
         name = self.connector.name
         self.worker = Worker(
-            Office(name, source, COMMANDS[name].name, DEAD_LETTERS[name].name),
+            Office(
+                name,
+                source,
+                COMMANDS[name].name,
+                DEAD_LETTERS[name].name,
+                ordered=self.connector.ordered,
+            ),
             Pool(self._slots),
             Server(name, maker, desk, reporter, self.presence),
             outbox,
