@@ -212,6 +212,15 @@ def test_the_null_character_is_refused_before_it_is_written() -> None:
     assert not run.sent
 
 
+def test_a_reason_that_names_a_broken_field_can_be_stored() -> None:
+    lead = LEAD.model_copy(update={"fields": {"ci\x00ty": 1}})
+    run = Rehearsal(draw([mail(body="{{lead.fields.city}}")]), lead=lead)
+    run.request()
+    assert run.status == "failed"
+    assert b"\\u0000" not in run.now.to_json()
+    assert "\x00" not in str(run.rows["mail"].error)
+
+
 def test_an_escape_that_only_looks_like_the_null_character_passes() -> None:
     run = Rehearsal(draw([mail(body="a backslash: \\u0000")]))
     run.request()

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mirsal_contracts.message import JsonObject
+from mirsal_contracts.statuses import Fault
 from mirsal_expressions import ExpressionError, evaluate_condition, render_value
 
 from orchestrator.decide.plan import Step
 from orchestrator.decide.state import NodeState, RunRequest
+from orchestrator.decide.storable import storable_fault
 
 
 class CommandRefused(Exception):
@@ -15,9 +17,7 @@ class CommandRefused(Exception):
 
     def __init__(self, code: str, message: str, details: JsonObject | None = None) -> None:
         super().__init__(message)
-        self.fault: JsonObject = {"code": code, "message": message}
-        if details is not None:
-            self.fault["details"] = details
+        self.fault = storable_fault(Fault(code=code, message=message, details=details))
 
 
 def scope_of(step: Step, request: RunRequest, nodes: Mapping[str, NodeState]) -> Mapping[str, Any]:
