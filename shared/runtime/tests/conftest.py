@@ -13,6 +13,7 @@ from mirsal_testing.servers import Server
 from mirsal_testing.servers.apart import run_apart
 from mirsal_testing.servers.databases import create_database, drop_database, with_database
 from mirsal_testing.worker_processes import Field, open_field
+from mirsal_testing.worker_world import World
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +57,9 @@ async def field(field_settings: RuntimeSettings, tmp_path: Path) -> AsyncIterato
     """Topics of this test's own, statuses gathered, processes killed at the end."""
     async with open_field(field_settings, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """What the processes of one test share."""
+    return World(tmp_path)
