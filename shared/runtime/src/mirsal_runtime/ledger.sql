@@ -116,10 +116,11 @@ SELECT NULL, 0, clock_timestamp();
 DELETE FROM ledger_holders WHERE holder = $1;
 
 -- name: forget
+-- now() and not clock_timestamp(), which as a volatile function keeps the index out.
 DELETE FROM ledger
  WHERE ctid = ANY (ARRAY (SELECT ctid FROM ledger
-                           WHERE touched_at < clock_timestamp() - $1 * interval '1 second'
+                           WHERE touched_at < now() - $1 * interval '1 second'
                            LIMIT $2));
 
 -- name: forget_holders
-DELETE FROM ledger_holders WHERE beaten_at < clock_timestamp() - $1 * interval '1 second';
+DELETE FROM ledger_holders WHERE beaten_at < now() - $1 * interval '1 second';
