@@ -210,6 +210,24 @@ async def test_client_that_reads_nothing_is_replaced(
     assert sorted(taker.values) == list(range(10))
 
 
+async def test_process_whose_clients_all_read_nothing_is_dead(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumption_module, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumption_module, "DEAF_SECONDS", 0.2)
+
+    async def read_nothing(*_arguments: object, **_options: object) -> dict[object, object]:
+        await asyncio.sleep(0.05)
+        return {}
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", read_nothing)
+    member = stage.member(Taker())
+    await stage.send(range(10))
+    async with running(member):
+        await until(lambda: member.dead() is not None)
+    assert "read nothing" in str(member.dead())
+
+
 async def test_client_that_cannot_commit_is_replaced(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ WATCH_SECONDS = 2.0
 WATCH_DEADLINE_SECONDS = 5.0
 FAILING_SECONDS = 15.0
 DEAF_SECONDS = 10.0
+DEAF_TIMES = 3
 IDLE_SECONDS = 60.0
 DEAD_SECONDS = 120.0
 
@@ -81,6 +82,7 @@ class Consumption:
         self._turned_at = time.monotonic()
         self._lag = metrics.CONSUMER_LAG.labels(topic)
         self._records_open = metrics.RECORDS_OPEN.labels(topic)
+        self._deaf_times = 0
         self._stopped: str | None = None
         self._trouble: str | None = "has not joined its group yet"
 
@@ -92,7 +94,11 @@ class Consumption:
     def dead(self) -> str | None:
         """Why only a restart would help, for liveness."""
         silent = time.monotonic() - self._turned_at
-        return f"consumer loop silent for {silent:.0f} s" if silent > DEAD_SECONDS else None
+        if silent > DEAD_SECONDS:
+            return f"the consumer loop has been silent for {silent:.0f} s"
+        if self._deaf_times >= DEAF_TIMES:
+            return f"{self._deaf_times} clients in a row have read nothing"
+        return None
 
     async def run(self) -> None:
         """Read until cancelled; builds a new client for one that fails."""
@@ -163,6 +169,7 @@ class Consumption:
     ) -> None:
         if self._stopped is not None:
             return
+        self._deaf_times = 0
         watermark = self._watermarks.get(partition)
         if watermark is None:
             watermark = self._watermarks[partition] = Watermark(self._room.set)
@@ -223,6 +230,7 @@ class Consumption:
                 async with asyncio.timeout(WATCH_DEADLINE_SECONDS):
                     positions = await self._find_positions(consumer)
             except (KafkaError, TimeoutError):
+                stuck = {}
                 continue
             now = time.monotonic()
             idle = self._stopped or self._count_open() >= self._window
@@ -238,6 +246,7 @@ class Consumption:
                 for partition, position in behind.items()
             }
             if any(now - since > DEAF_SECONDS for _, since in stuck.values()):
+                self._deaf_times += 1
                 raise Deaf(f"nothing read for {DEAF_SECONDS:g} s although there is something")
 
     async def _find_positions(
