@@ -1,6 +1,7 @@
 """The frame around every process's main function: event loop, signals, exit code."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -11,6 +12,9 @@ import uvloop
 from pydantic import ValidationError
 
 from mirsal_runtime import telemetry
+
+# Net allocations before the young are looked at, and how often the older are with them.
+COLLECTOR_THRESHOLDS = (20_000, 20, 50)
 
 log = structlog.get_logger(__name__)
 
@@ -23,9 +27,21 @@ def run_process(main: Main) -> NoReturn:
     The first SIGTERM or SIGINT sets the event that `main` was given, the second ends the process
     at once.
     """
+    _calm_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_run(main))
     sys.exit(code)
+
+
+def _calm_collector() -> None:
+    """Leave what the imports made to itself, and look at the rest seldom.
+
+    A full collection looks at hundreds of thousands of objects that never go. In a burst of
+    `make bench` that took a fifth of all CPU time (1.7 against 1.4 ms a run).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 async def _run(main: Main) -> int:
