@@ -32,9 +32,7 @@ URLS: list[tuple[ServerName, str]] = [
     ],
 )
 def test_the_backend(wish: str, wheels: bool, docker: bool, expected: str) -> None:
-    found = choose_backend(
-        wish, wheels_are_installed=lambda: wheels, docker_answers=lambda: docker
-    )
+    found = choose_backend(wish, wheels_are_installed=lambda: wheels, docker_answers=lambda: docker)
     assert found == expected
 
 
