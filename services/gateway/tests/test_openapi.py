@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from services.gateway.tests.processes import free_port, run_gateway
 
 ROOT = Path(__file__).parents[3]
 SNAPSHOT = ROOT / "docs" / "openapi.json"
+LEAST_CASES = 500
 HOOKS = "services.gateway.tests.schemathesis_hooks"
 OPEN = {
     "/api/health",
@@ -144,7 +146,13 @@ async def test_calls_that_the_document_suggests_get_answers_that_it_describes(
             timeout=110,
             check=False,
         )
-        assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
+        report = done.stdout[-6_000:] + done.stderr[-2_000:]
+        # It also ends with 1 where it cannot think of a case: that is no fault of the gateway's.
+        assert "FAILURES" not in report, report
+        assert "Network Error" not in report, report
+        counted = re.search(r"(\d+) generated, (\d+) passed", report)
+        assert counted is not None, report
+        assert int(counted[1]) == int(counted[2]) > LEAST_CASES, report
         async with httpx.AsyncClient(headers={"x-api-key": gateway.key}) as client:
             saved = await client.put(f"{process.url}/api/automation/workflow/welcome", json=WELCOME)
             assert saved.status_code in {200, 201}
