@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from gateway.issued_ids import IdIssuer
 from mirsal_testing.servers.server import Server
 
 from services.gateway.tests.conftest import WELCOME, Gateway, MakeSettings, open_gateway
+from services.gateway.tests.processes import free_port, run_gateway
 
 RUN = "/api/automation/workflow/welcome/run"
 WORKFLOW = "/api/automation/workflow/welcome"
@@ -200,3 +202,18 @@ async def test_a_database_that_is_read_only_acknowledges_nothing(gateway: Gatewa
             "WHERE application_name LIKE 'gateway%'"
         )
     await wait_for(200, lambda: gateway.client.put(WORKFLOW, json=WELCOME))
+
+
+async def test_sigterm_without_kafka_ends_in_time(gateway: Gateway, kafka_server: Server) -> None:
+    await gateway.put_welcome()
+    async with (
+        run_gateway(gateway.settings, free_port()) as process,
+        without(kafka_server, "paused"),
+        httpx.AsyncClient(headers={"x-api-key": gateway.key}, timeout=10) as client,
+    ):
+        answer = await client.post(process.url + RUN, json={"leadId": "ahmed"})
+        assert answer.status_code == 503
+        began = time.monotonic()
+        process.signal(signal.SIGTERM)
+        assert await process.wait() == 0
+        assert time.monotonic() - began < 15
