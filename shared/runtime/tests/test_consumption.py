@@ -10,10 +10,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from mirsal_contracts.topics import NODE_COMMANDS_NOOP_V1
 from mirsal_runtime import consumption as consumption_module
-from mirsal_runtime.app import cancel
 from mirsal_runtime.broker import Outgoing, Publisher
 from mirsal_runtime.consumption import Consumption, Deaf, Patience
 from mirsal_runtime.settings import RuntimeSettings
+from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import apply_topics
 from mirsal_runtime.watermarks import Watermark
 from mirsal_testing.servers import Server
@@ -105,6 +105,11 @@ async def running(member: Consumption) -> AsyncIterator[None]:
     finally:
         await cancel(task)
         await member.close()
+
+
+async def read_nothing(*_arguments: object, **_options: object) -> dict[object, object]:
+    await asyncio.sleep(0.05)
+    return {}
 
 
 async def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
@@ -202,8 +207,8 @@ async def test_client_that_reads_nothing_is_replaced(
         await until(lambda: member.reason is None)
         deaf = member._consumer
         assert deaf is not None
-        assert deaf._fetcher is not None
-        deaf._fetcher._fetch_task.cancel()
+        monkeypatch.setattr(deaf, "getmany", read_nothing)
+        await asyncio.sleep(2 * consumption_module.POLL_MILLISECONDS / 1000)
         await stage.send(range(10))
         await until(lambda: len(taker.taken) == 10)
         assert member._consumer is not deaf
@@ -215,10 +220,6 @@ async def test_process_whose_clients_all_read_nothing_is_dead(
 ) -> None:
     monkeypatch.setattr(consumption_module, "WATCH_SECONDS", 0.05)
     monkeypatch.setattr(consumption_module, "DEAF_SECONDS", 0.2)
-
-    async def read_nothing(*_arguments: object, **_options: object) -> dict[object, object]:
-        await asyncio.sleep(0.05)
-        return {}
 
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", read_nothing)
     member = stage.member(Taker())

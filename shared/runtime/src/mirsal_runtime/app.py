@@ -27,6 +27,7 @@ from mirsal_runtime.process import run_process
 from mirsal_runtime.reporting import Outbox, Reporter
 from mirsal_runtime.serving import Server
 from mirsal_runtime.settings import ConnectorSettings
+from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent
 from mirsal_runtime.upkeep import keep_ledger_small, settle_orphans
 from mirsal_runtime.worker import Office, Worker
@@ -237,13 +238,6 @@ async def unless(stop: asyncio.Event, work: Coroutine[None, None, AnswerT]) -> A
         return task.result()
     await cancel(task)
     return None
-
-
-async def cancel(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks and wait until they have ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _leave(ledger: PostgresLedger) -> None:

@@ -19,6 +19,7 @@ from mirsal_runtime import metrics
 from mirsal_runtime.broker import close_consumer, make_consumer
 from mirsal_runtime.failpoints import pass_by
 from mirsal_runtime.settings import RuntimeSettings
+from mirsal_runtime.tasks import cancel
 from mirsal_runtime.watermarks import Watermark
 
 POLL_MILLISECONDS = 200
@@ -82,6 +83,7 @@ class Consumption:
         self._turned_at = time.monotonic()
         self._lag = metrics.CONSUMER_LAG.labels(topic)
         self._records_open = metrics.RECORDS_OPEN.labels(topic)
+        self._closing: asyncio.Task[None] | None = None
         self._deaf_times = 0
         self._stopped: str | None = None
         self._trouble: str | None = "has not joined its group yet"
@@ -139,9 +141,7 @@ class Consumption:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel(*tasks)
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         patience = Patience()
@@ -285,7 +285,12 @@ class Consumption:
         if watermarks:
             await self._taker.let_go(watermarks)
         if consumer is not None:
-            await close_consumer(consumer, leave=self._settings.leave_group)
+            self._closing = asyncio.create_task(
+                close_consumer(consumer, leave=self._settings.leave_group)
+            )
+        if self._closing is not None:
+            # Whoever is cancelled here leaves it to `close` to wait for the rest.
+            await asyncio.shield(self._closing)
 
     def _count_open(self) -> int:
         return sum(map(len, self._watermarks.values()))

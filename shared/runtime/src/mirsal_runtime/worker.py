@@ -5,6 +5,7 @@ It knows no Kafka client: `mirsal_runtime.consumption` hands it the records.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -19,10 +20,12 @@ from mirsal_runtime.presence import Presence
 from mirsal_runtime.reporting import Outbox
 from mirsal_runtime.serving import Course, Server
 from mirsal_runtime.set_aside import SetAside
+from mirsal_runtime.tasks import cancel
 from mirsal_runtime.watermarks import Watermark
 from mirsal_runtime.work import Unreadable, Work, key_of, read_command, read_headers
 
 LET_GO_SECONDS = 2.0
+CANCEL_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -137,9 +140,9 @@ class Worker:
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=last_seconds)
         left = list(self._tasks)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                await cancel(*left)
         log.info("worker_drained", left=len(left))
 
     def _queue(self, work: Work) -> None:

@@ -25,6 +25,7 @@ from mirsal_contracts.statuses import (
 from mirsal_contracts.topics import COMMANDS, DEAD_LETTERS, NODE_STATUSES_V1, Topic
 from mirsal_runtime.broker import Outgoing, Publisher
 from mirsal_runtime.settings import RuntimeSettings
+from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import apply_topics
 
 from mirsal_testing.commands import command_message
@@ -240,6 +241,5 @@ async def open_field(
         yield field
     finally:
         if gathering is not None:
-            gathering.cancel()
-            await asyncio.gather(gathering, return_exceptions=True)
+            await cancel(gathering)
         await field.close()

@@ -23,7 +23,6 @@ from mirsal_contracts.statuses import (
 )
 from mirsal_contracts.topics import COMMANDS, DEAD_LETTERS, NODE_STATUSES_V1
 from mirsal_runtime.accounts import Pool
-from mirsal_runtime.app import cancel
 from mirsal_runtime.attempts import AttemptMaker
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing
 from mirsal_runtime.claims import ClaimDesk
@@ -32,6 +31,7 @@ from mirsal_runtime.journal import Journal
 from mirsal_runtime.presence import Presence
 from mirsal_runtime.reporting import Outbox, Reporter
 from mirsal_runtime.serving import Server
+from mirsal_runtime.tasks import cancel
 from mirsal_runtime.upkeep import settle_orphans
 from mirsal_runtime.watermarks import Watermark
 from mirsal_runtime.worker import Office, Worker
