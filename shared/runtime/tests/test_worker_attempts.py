@@ -118,6 +118,27 @@ async def test_holder_that_slept_before_its_call_does_not_begin(
     assert len(world.provider.effects) == 1
 
 
+async def test_holder_that_was_taken_over_before_its_call_says_that_nothing_was_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(60.0)
+    monkeypatch.setattr(claims, "monotonic", clock)
+
+    def sleep_and_be_taken_over() -> None:
+        clock.jump()
+        world.store.take_over_all()
+
+    world.store.on_claim = sleep_and_be_taken_over
+    command = make_command()
+    async with world.process() as process:
+        status = await process.run(command)
+        assert isinstance(status, NodeFailed)
+        assert (status.kind, status.error.code) == ("transient", "claim_lost")
+        world.store.on_claim = None
+        assert isinstance(await process.run(next_attempt(command)), NodeSucceeded)
+    assert len(world.provider.effects) == 1
+
+
 async def test_failure_before_the_claim_is_not_told_while_another_has_claimed(
     world: World,
 ) -> None:

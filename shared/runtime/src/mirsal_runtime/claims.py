@@ -19,15 +19,16 @@ PATIENCE_SECONDS = 2.0
 # With less than this part of its time left, a call is not begun.
 LEAST_LEFT = 0.5
 
-RefusalKind: TypeAlias = Literal["standing", "away", "dropped", "late"]
+RefusalKind: TypeAlias = Literal["standing", "lost", "away", "dropped", "late"]
 
 
 class Refusal(NamedTuple):
     """Why an attempt was not begun.
 
-    `standing`: the ledger said no. `away`: the ledger did not answer. `late`: its answer came
-    too late to be worth anything. `dropped`: the command is not this process's any more. Except
-    after a standing, the claim may be this process's, and another try finds it again.
+    `standing`: the ledger said no. `lost`: it has been taken over, perhaps from this process,
+    which had not begun. `away`: the ledger did not answer. `late`: its answer came too late to be
+    worth anything. `dropped`: the command is not this process's any more. In the last three the
+    claim may be this process's, and another try finds it again.
     """
 
     kind: RefusalKind
@@ -56,14 +57,15 @@ class ClaimDesk:
             if self.seems_expired(work):
                 return Refusal("standing", Standing("expired"))
             return work.command.timeout_seconds
-        begun = monotonic()
+        begun, asked_before = monotonic(), work.asked
         standing = await self._ask(work)
         if standing is None:
             return Refusal("away")
         if standing.verdict != "granted":
             work.asked = False
             self._journal.settled(work.token)
-            return Refusal("standing", standing)
+            lost = asked_before and standing.state == "unconfirmed"
+            return Refusal("lost" if lost else "standing", standing)
         return self._begin(work, begun)
 
     async def release(self, work: Work) -> None:

@@ -10,7 +10,7 @@ import structlog
 from mirsal_runtime import metrics, statuses
 from mirsal_runtime.attempts import Made
 from mirsal_runtime.claims import ClaimDesk
-from mirsal_runtime.failures import ThrottledError
+from mirsal_runtime.failures import RetryableError, ThrottledError
 from mirsal_runtime.ledger import Standing
 from mirsal_runtime.presence import Presence
 from mirsal_runtime.reporting import LONGEST_PAUSE, SHORTEST_PAUSE, Reporter, keep_trying
@@ -100,9 +100,16 @@ class Server:
         if made.ending is not None:
             standing = await self._report(work, made.ending, claimed=made.claimed)
             return "done" if standing is None else await self.follow(work, standing)
-        if made.refusal is not None and made.refusal.standing is not None:
-            return await self.follow(work, made.refusal.standing)
-        if made.refusal is not None and made.refusal.kind == "dropped":
+        refusal = made.refusal
+        if refusal is not None and refusal.kind == "lost":
+            # Evidence, if the claim was ours: what was thought unconfirmed was never begun.
+            failure = RetryableError("claim_lost", "The worker slept before it could begin.")
+            ending = statuses.fail(work.command, failure, datetime.now(UTC))
+            standing = await self._report(work, ending, claimed=False)
+            return "done" if standing is None else await self.follow(work, standing)
+        if refusal is not None and refusal.standing is not None:
+            return await self.follow(work, refusal.standing)
+        if refusal is not None and refusal.kind == "dropped":
             if work.asked:
                 await keep_trying(lambda: self._desk.release(work))
             return "dropped"

@@ -51,6 +51,13 @@ class LedgerStore:
         self.beats[holder] = 1
         self.rows[key] = _Kept(1, "open", holder, 1, now + timedelta(hours=1), now)
 
+    def take_over_all(self) -> None:
+        """Have all open claims be taken over."""
+        self.rows = {
+            key: replace(row, state="unconfirmed") if row.state == "open" else row
+            for key, row in self.rows.items()
+        }
+
     def end_leases(self) -> None:
         """Have the leases of all claims run out."""
         past = self.now() - timedelta(seconds=1)
