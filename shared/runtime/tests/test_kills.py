@@ -138,6 +138,7 @@ async def test_paused_process_that_wakes_has_no_further_effect(probes: Probes) -
     await probes.field.send(commands)
     await probes.until_effects(1)
     zombie.signal(signal.SIGSTOP)
+    await asyncio.sleep(0.2)
     before = probes.effects
     await other.start()
     await probes.field.until_reported(commands)
@@ -146,13 +147,15 @@ async def test_paused_process_that_wakes_has_no_further_effect(probes: Probes) -
         for run, statuses in probes.field.statuses.items()
         if isinstance(statuses[0], NodeUnconfirmed)
     ]
-    assert set(unconfirmed) <= set(before)
     assert unconfirmed
     zombie.signal(signal.SIGCONT)
     await zombie.until_ready()
     later = commands_of(30)
     await probes.field.send(later)
     await probes.field.until_reported(later)
+    assert {run: probes.effects[run] for run in unconfirmed} == {
+        run: before[run] for run in unconfirmed
+    }
     probes.check([*commands, *later], unconfirmed=50)
 
 
