@@ -20,6 +20,7 @@ READERS: dict[str, TypeAdapter[Message]] = {
     "executions.requested": TypeAdapter(RunRequested),
     "node.commands.email": TypeAdapter(RunNode),
     "node.commands.whatsapp": TypeAdapter(RunNode),
+    "node.commands.google_sheets": TypeAdapter(RunNode),
     "node.commands.noop": TypeAdapter(RunNode),
     "node.statuses": NODE_STATUS,  # type: ignore[dict-item]  # a union, each member a Message
     "run.timers": TypeAdapter(TimerFired),

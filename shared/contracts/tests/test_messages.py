@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from mirsal_contracts.ids import command_id_of, execution_id_of
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.nodes import NODE_TYPES
 from mirsal_contracts.nodes.condition import ConditionConfig
+from mirsal_contracts.nodes.google_sheets import GoogleSheetsConfig
 from mirsal_contracts.nodes.whatsapp import WhatsAppConfig
 from pydantic import ValidationError
 
@@ -50,6 +52,55 @@ def test_a_whatsapp_node_holds_exactly_one_message() -> None:
     for config in ({}, {"text": "a", "template": {"name": "n", "language": "ar"}}):
         with pytest.raises(ValidationError, match="exactly one of text"):
             WhatsAppConfig.model_validate(config)
+
+
+SHEET = {"spreadsheetId": "1Bx", "sheet": "Leads"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"operation": "append", "values": {"الاسم": "{{lead.name}}", "Score": 7, "Note": None}},
+        {"operation": "append", "values": {"a": "1"}, "types": {"a": "number"}, "range": None},
+        {"operation": "upsert", "values": {"a": "1"}, "keyColumn": "a", "onUnavailable": "park"},
+        {"operation": "update", "values": {"a": "1"}, "keyColumn": "a"},
+        {"operation": "read", "range": "A2:C", "limit": 5, "patienceSeconds": 60},
+        {"operation": "lookup", "keyColumn": "a", "keyValue": 0},
+        {"operation": "clear"},
+        {"operation": "create_tab", "columns": ["a"], "types": {"a": "date"}},
+    ],
+)
+def test_what_a_sheets_node_may_say(config: dict[str, Any]) -> None:
+    kind = NODE_TYPES["google_sheets"]
+    parsed = kind.config.model_validate({**SHEET, **config})
+    wire = parsed.model_dump(by_alias=True)
+    assert all(isinstance(wire[member], str) for member in kind.key_members)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"operation": "append"}, "append needs values"),
+        ({"operation": "append", "values": {}}, "append needs values"),
+        ({"operation": "append", "values": {" ": "1"}}, "pattern"),
+        ({"operation": "append", "values": {"a": {"deep": 1}}}, "valid string"),
+        ({"operation": "append", "values": {"_mirsal_row_key": "1"}}, "Mirsal's own"),
+        ({"operation": "append", "values": {"a": "1", "a ": "2"}}, "same name"),
+        ({"operation": "append", "values": {"a": "1"}, "types": {"b": "text"}}, "not written: b"),
+        ({"operation": "upsert", "values": {"a": "1"}}, "upsert needs keyColumn"),
+        ({"operation": "update", "values": {"a": "1"}, "keyColumn": "b"}, "must hold keyColumn"),
+        ({"operation": "lookup", "keyColumn": "a"}, "lookup needs keyValue"),
+        ({"operation": "read", "keyColumn": "a"}, "read does not take keyColumn"),
+        (
+            {"operation": "update", "values": {"a": "1"}, "keyColumn": "a", "backfill": False},
+            "update does not take backfill",
+        ),
+        ({"operation": "delete"}, "operation"),
+    ],
+)
+def test_what_a_sheets_node_may_not_say(config: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        GoogleSheetsConfig.model_validate({**SHEET, **config})
 
 
 def test_a_member_that_nobody_knows_is_refused() -> None:

@@ -22,6 +22,14 @@ DEAD_LETTERS_EMAIL_V1 = Topic(
     retention_hours=720,
     max_message_bytes=2_097_152,
 )
+DEAD_LETTERS_GOOGLE_SHEETS_V1 = Topic(
+    "dead-letters.google_sheets.v1",
+    partitions=8,
+    replication=3,
+    min_insync_replicas=2,
+    retention_hours=720,
+    max_message_bytes=2_097_152,
+)
 DEAD_LETTERS_NOOP_V1 = Topic(
     "dead-letters.noop.v1",
     partitions=8,
@@ -56,6 +64,14 @@ EXECUTIONS_REQUESTED_V1 = Topic(
 )
 NODE_COMMANDS_EMAIL_V1 = Topic(
     "node.commands.email.v1",
+    partitions=8,
+    replication=3,
+    min_insync_replicas=2,
+    retention_hours=336,
+    max_message_bytes=2_097_152,
+)
+NODE_COMMANDS_GOOGLE_SHEETS_V1 = Topic(
+    "node.commands.google_sheets.v1",
     partitions=8,
     replication=3,
     min_insync_replicas=2,
@@ -97,11 +113,13 @@ RUN_TIMERS_V1 = Topic(
 
 TOPICS: tuple[Topic, ...] = (
     DEAD_LETTERS_EMAIL_V1,
+    DEAD_LETTERS_GOOGLE_SHEETS_V1,
     DEAD_LETTERS_NOOP_V1,
     DEAD_LETTERS_ORCHESTRATOR_V1,
     DEAD_LETTERS_WHATSAPP_V1,
     EXECUTIONS_REQUESTED_V1,
     NODE_COMMANDS_EMAIL_V1,
+    NODE_COMMANDS_GOOGLE_SHEETS_V1,
     NODE_COMMANDS_NOOP_V1,
     NODE_COMMANDS_WHATSAPP_V1,
     NODE_STATUSES_V1,
@@ -109,11 +127,13 @@ TOPICS: tuple[Topic, ...] = (
 )
 COMMANDS: dict[str, Topic] = {
     "email": NODE_COMMANDS_EMAIL_V1,
+    "google_sheets": NODE_COMMANDS_GOOGLE_SHEETS_V1,
     "noop": NODE_COMMANDS_NOOP_V1,
     "whatsapp": NODE_COMMANDS_WHATSAPP_V1,
 }
 DEAD_LETTERS: dict[str, Topic] = {
     "email": DEAD_LETTERS_EMAIL_V1,
+    "google_sheets": DEAD_LETTERS_GOOGLE_SHEETS_V1,
     "noop": DEAD_LETTERS_NOOP_V1,
     "orchestrator": DEAD_LETTERS_ORCHESTRATOR_V1,
     "whatsapp": DEAD_LETTERS_WHATSAPP_V1,

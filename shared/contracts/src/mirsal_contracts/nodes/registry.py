@@ -1,11 +1,13 @@
 """All node types in one table; a new connector adds a line here and its topics."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from mirsal_contracts.nodes.condition import ConditionConfig
 from mirsal_contracts.nodes.config import NodeConfig
 from mirsal_contracts.nodes.email import EmailConfig
+from mirsal_contracts.nodes.google_sheets import GoogleSheetsConfig
 from mirsal_contracts.nodes.noop import NoopConfig
 from mirsal_contracts.nodes.whatsapp import WhatsAppConfig
 from mirsal_contracts.workflows import OnUnconfirmed
@@ -17,8 +19,10 @@ class NodeType(NamedTuple):
     `connector` is false where the orchestrator decides the node itself. `channel` is the consent
     that the lead may refuse; `recipient` the lead's member that `to` defaults to. `html_members`
     are rendered with values escaped; `expression_members` are CEL, not templates. `outcomes` are
-    the values that `when` may have on its connections. `repeatable`: a second effect is as good
-    as one.
+    the values that `when` may have on its connections. `key_members` name,
+    once rendered, what only one process may work on at a time: the commands' Kafka key is made
+    of them, and is the run's id where there are none. `lead_members` are members of the config
+    that default to one of the lead's.
     """
 
     config: type[NodeConfig]
@@ -30,6 +34,8 @@ class NodeType(NamedTuple):
     outcomes: frozenset[str] = frozenset()
     on_unconfirmed: OnUnconfirmed = "park"
     timeout_seconds: float = 15.0
+    key_members: tuple[str, ...] = ()
+    lead_members: Mapping[str, str] = MappingProxyType({})
 
 
 NODE_TYPES: Mapping[str, NodeType] = {
@@ -41,6 +47,13 @@ NODE_TYPES: Mapping[str, NodeType] = {
         timeout_seconds=30.0,
     ),
     "whatsapp": NodeType(WhatsAppConfig, channel="whatsapp", recipient="phone"),
+    "google_sheets": NodeType(
+        GoogleSheetsConfig,
+        on_unconfirmed="resend",
+        timeout_seconds=120.0,
+        key_members=("spreadsheetId", "sheet"),
+        lead_members=MappingProxyType({"timeZone": "timeZone"}),
+    ),
     "condition": NodeType(
         ConditionConfig,
         connector=False,

@@ -1,0 +1,6 @@
+"""`python -m sheets_worker.migrate`: brings the schema `sheets_worker` up to date."""
+
+from mirsal_runtime.migrations import migrate
+
+if __name__ == "__main__":
+    migrate("sheets_worker", "sheets_worker")

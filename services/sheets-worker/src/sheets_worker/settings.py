@@ -1,0 +1,67 @@
+"""How to reach Google, and how rows are gathered: `MIRSAL_SHEETS_*`, `MIRSAL_BIGQUERY_*`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from mirsal_runtime.settings import ConnectorSettings
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+Share = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class ProcessSettings(ConnectorSettings):
+    """A command costs nothing while it waits for its group: many are in flight at a time."""
+
+    slots: Annotated[int, Field(ge=1, le=1000)] = 1000
+    window: Annotated[int, Field(ge=1, le=100_000)] = 2000
+
+
+class GoogleSettings(BaseSettings):
+    """Read from the environment.
+
+    `credentials_file` is the JSON of a service account or of an authorized user (OAuth client
+    and refresh token); without it nothing is written.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MIRSAL_GOOGLE_", extra="ignore", hide_input_in_errors=True
+    )
+
+    credentials_file: Path | None = None
+
+
+class SheetsSettings(BaseSettings):
+    """Read from the environment.
+
+    `settle_seconds`: so long after it began a write of unknown outcome cannot happen any more,
+    Google ends requests after 180 s. `reads_per_minute` and the others hold until Google's own
+    answer names another limit.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MIRSAL_SHEETS_", extra="ignore")
+
+    base_url: Url = "https://sheets.googleapis.com"
+    connect_seconds: PositiveFloat = 5.0
+    answer_seconds: PositiveFloat = 60.0
+    settle_seconds: PositiveFloat = 185.0
+    threads: PositiveInt = 8
+    group_rows: Annotated[int, Field(ge=1, le=10_000)] = 500
+    group_bytes: Annotated[int, Field(ge=1, le=9_000_000)] = 2_000_000
+    group_seconds: Annotated[float, Field(ge=0, le=10)] = 0.2
+    reads_per_minute: Share = 300
+    writes_per_minute: Share = 300
+    user_reads_per_minute: Share = 60
+    user_writes_per_minute: Share = 60
+
+
+class BigQuerySettings(BaseSettings):
+    """Read from the environment; without a project rows fall back to nowhere."""
+
+    model_config = SettingsConfigDict(env_prefix="MIRSAL_BIGQUERY_", extra="ignore")
+
+    base_url: Url = "https://bigquery.googleapis.com"
+    project: Annotated[str, Field(pattern=r"^[a-z0-9:.-]{0,100}$")] = ""
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,1024}$")] = "mirsal"
+    location: str = "US"
