@@ -102,8 +102,28 @@ async def test_a_direct_call_is_a_run_of_one_node(gateway: Gateway) -> None:
     }  # fmt: skip
 
 
+async def test_a_row_for_a_sheet(gateway: Gateway) -> None:
+    await gateway.put_welcome()
+    config = {
+        "operation": "append",
+        "spreadsheetId": "1Bx",
+        "sheet": "العملاء",
+        "values": {"الاسم": "{{lead.name}}", "Score": 7},
+    }
+    body = {"leadId": "ahmed", "config": config, "workflowId": "welcome", "nodeId": "row"}
+    answer = await gateway.client.post("/api/automation/google-sheets/process", json=body)
+    assert answer.status_code == 202, answer.text
+    (found,) = await gateway.find_requests(answer.json()["runId"])
+    (node,) = found.request.graph.nodes
+    assert (node.type, node.config) == ("google_sheets", config)
+    del config["values"]
+    refused = await gateway.client.post("/api/automation/google-sheets/process", json=body)
+    assert refused.status_code == 422
+    assert "append needs values" in refused.text
+
+
 async def test_other_connectors_have_no_call_yet(gateway: Gateway) -> None:
-    for path in ("/google-sheets/process", "/code/execute"):
+    for path in ("/code/execute",):
         answer = await gateway.client.post(f"/api/automation{path}", json={})
         assert answer.status_code == 404
 

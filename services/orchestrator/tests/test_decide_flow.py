@@ -166,6 +166,28 @@ def test_a_recipient_of_the_config_wins() -> None:
     assert run.sent[0].config["to"] == "other@example.com"
 
 
+@pytest.mark.parametrize(
+    ("own", "leads", "sent"),
+    [
+        (None, "Asia/Dubai", "Asia/Dubai"),
+        ("UTC", "Asia/Dubai", "UTC"),
+        ("{{run.input.zone}}", "Asia/Dubai", "Asia/Riyadh"),
+        (None, None, None),
+    ],
+)
+def test_times_are_in_the_leads_zone_unless_the_node_has_its_own(
+    own: str | None, leads: str | None, sent: str | None
+) -> None:
+    config = {"operation": "append", "spreadsheetId": "1", "sheet": "A", "values": {"a": "b"}}
+    if own is not None:
+        config["timeZone"] = own
+    node = Node(id="row", type="google_sheets", config=config)
+    lead = LEAD.model_copy(update={"time_zone": leads})
+    run = Rehearsal(draw([node]), lead=lead, given={"zone": "Asia/Riyadh"})
+    run.request()
+    assert run.sent[0].config.get("timeZone") == sent
+
+
 def test_who_does_not_consent_is_not_messaged_and_the_rest_goes_on() -> None:
     lead = LEAD.model_copy(update={"consent": Consent(email=False)})
     whatsapp = Node(id="wa", type="whatsapp", config={"text": "hi"})

@@ -171,6 +171,14 @@ async def test_commands_say_whose_they_are_in_their_headers(desk: Desk) -> None:
     assert (envelope.execution_id, envelope.node_id) == (command.execution_id, "a")
 
 
+async def test_commands_of_a_tab_go_under_the_tabs_key(desk: Desk) -> None:
+    config = {"operation": "append", "spreadsheetId": "1Bx", "values": {"a": "{{lead.id}}"}}
+    row = Node(id="row", type="google_sheets", config={**config, "sheet": "{{lead.name}}"})
+    await desk.settle(record(REQUESTS, request(draw([row]))))
+    (sent,) = desk.outbox.sent
+    assert (sent.topic, sent.key) == ("node.commands.google_sheets.v1", "1Bx/أحمد محمد")
+
+
 async def test_all_of_a_runs_events_may_come_in_one_batch(desk: Desk, pool: Pool) -> None:
     asked = request()
     await desk.settle(record(REQUESTS, asked))

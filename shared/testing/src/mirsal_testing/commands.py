@@ -7,6 +7,7 @@ from uuid import uuid4
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.ids import command_id_of, execution_id_of
 from mirsal_contracts.message import Envelope, JsonObject
+from mirsal_contracts.nodes import NODE_TYPES
 from mirsal_contracts.topics import COMMANDS
 from mirsal_runtime.broker import Outgoing
 from mirsal_runtime.telemetry import new_traceparent
@@ -70,6 +71,6 @@ def command_message(command: RunNode, *, traceparent: str | None = None) -> Outg
         node_id=command.node_id,
         connector=command.connector,
     )
-    return Outgoing(
-        COMMANDS[command.connector].name, command.run_id, command.to_json(), envelope.to_headers()
-    )
+    kind = NODE_TYPES.get(command.connector)
+    key = command.run_id if kind is None else kind.command_key(command.config, command.run_id)
+    return Outgoing(COMMANDS[command.connector].name, key, command.to_json(), envelope.to_headers())

@@ -16,6 +16,7 @@ from gateway.executions.schemas import (
     ExecutionStatus,
     ExecutionView,
     LogPage,
+    ProcessSheet,
     SendEmail,
     SendOne,
     SendWhatsApp,
@@ -65,6 +66,18 @@ _STARTED = {
 _MAIL = {"subject": "مرحباً {{lead.name}}", "body": "عزيزي {{lead.name}}, شكراً لاهتمامك"}
 _TEXT = {"text": "أهلاً {{lead.name}}"}
 
+_ROW = {
+    "operation": "append",
+    "spreadsheetId": "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms",
+    "sheet": "Leads",
+    "values": {
+        "الاسم": "{{lead.name}}",
+        "Phone": "{{lead.phone}}",
+        "Score": "{{lead.fields.score}}",
+    },
+    "types": {"Score": "number"},
+}
+
 
 def _describe_send(model: type[SendOne], config: dict[str, Any]) -> dict[str, Any]:
     example = {"leadId": "ahmed", "config": config, "workflowId": "welcome", "nodeId": "direct"}
@@ -89,6 +102,15 @@ async def send_email(request: Request) -> Response:
 )
 async def send_whatsapp(request: Request) -> Response:
     return await _send(request, "whatsapp")
+
+
+@router.post(
+    "/google-sheets/process",
+    summary="Work on the rows of a sheet",
+    **_describe_send(ProcessSheet, _ROW),
+)
+async def process_sheet(request: Request) -> Response:
+    return await _send(request, "google_sheets")
 
 
 async def _send(request: Request, connector: str) -> Response:

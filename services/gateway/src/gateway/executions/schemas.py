@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 
 from mirsal_contracts.message import JsonObject
 from mirsal_contracts.nodes.email import EmailConfig
+from mirsal_contracts.nodes.google_sheets import GoogleSheetsConfig
 from mirsal_contracts.nodes.whatsapp import WhatsAppConfig
 from mirsal_contracts.workflows import NodeId
 from pydantic import Field
@@ -43,6 +44,12 @@ class SendWhatsApp(SendOne):
     """Have one message sent to one lead; `nodeId` is a label. For the document only."""
 
     config: WhatsAppConfig  # type: ignore[assignment] # what is checked against it are templates
+
+
+class ProcessSheet(SendOne):
+    """Work on the rows of one tab; `nodeId` is a label. For the document only."""
+
+    config: GoogleSheetsConfig  # type: ignore[assignment] # what is checked against it are templates
 
 
 class ExecutionStarted(Answer):

@@ -43,7 +43,7 @@ def render_config(step: Step, request: RunRequest, nodes: Mapping[str, NodeState
         config: Any = render_value(step.config, scope, html_paths=step.html_paths)
     except ExpressionError as error:
         raise CommandRefused("template_error", str(error), _details(error)) from None
-    return _with_recipient(config, step, request)
+    return _with_recipient(_with_lead_members(config, step, request), step, request)
 
 
 def evaluate_outcome(step: Step, request: RunRequest, nodes: Mapping[str, NodeState]) -> str:
@@ -53,6 +53,15 @@ def evaluate_outcome(step: Step, request: RunRequest, nodes: Mapping[str, NodeSt
     except ExpressionError as error:
         raise CommandRefused("condition_error", str(error), _details(error)) from None
     return "true" if value else "false"
+
+
+def _with_lead_members(config: JsonObject, step: Step, request: RunRequest) -> JsonObject:
+    given = {
+        member: request.lead[lead_member]
+        for member, lead_member in step.kind.lead_members.items()
+        if config.get(member) is None and request.lead.get(lead_member) is not None
+    }
+    return {**config, **given} if given else config
 
 
 def _with_recipient(config: JsonObject, step: Step, request: RunRequest) -> JsonObject:

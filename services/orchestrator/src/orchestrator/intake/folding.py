@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.message import Envelope
+from mirsal_contracts.nodes import NODE_TYPES
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.timers import TimerFired
 from mirsal_contracts.topics import COMMANDS
@@ -181,7 +182,8 @@ def _outgoing(command: Command, traceparent: str, at: datetime) -> Outgoing:
         connector=message.connector,
     )
     topic = COMMANDS[message.connector].name
-    sent = Outgoing(topic, message.run_id, command.value, envelope.to_headers())
+    key = NODE_TYPES[message.connector].command_key(message.config, message.run_id)
+    sent = Outgoing(topic, key, command.value, envelope.to_headers())
     if len(command.value) > COMMAND_BYTES // 2 and size_of(sent) > MAX_MESSAGE_BYTES:
         raise ValueError("the command is larger than its topic takes")
     return sent

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from mirsal_contracts.message import JsonObject
 from mirsal_contracts.nodes.condition import ConditionConfig
 from mirsal_contracts.nodes.config import NodeConfig
 from mirsal_contracts.nodes.email import EmailConfig
@@ -36,6 +37,11 @@ class NodeType(NamedTuple):
     timeout_seconds: float = 15.0
     key_members: tuple[str, ...] = ()
     lead_members: Mapping[str, str] = MappingProxyType({})
+
+    def command_key(self, config: JsonObject, run_id: str) -> str:
+        """The Kafka key of a command with this rendered config."""
+        parts = [config.get(member) for member in self.key_members]
+        return "/".join(map(str, parts)) if parts else run_id
 
 
 NODE_TYPES: Mapping[str, NodeType] = {
