@@ -1,18 +1,20 @@
 """Waking runs: who is leased to whom, what is sent, and what the sweeper makes good."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.timers import TimerFired
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing
 from orchestrator.rehearsal import Rehearsal, draw
 from orchestrator.store.clock import DatabaseClock
-from orchestrator.store.runs import Pool, RunStore, RunWrite, StoredRun
+from orchestrator.store.runs import SQL, Pool, RunStore, RunWrite, StoredRun
 from orchestrator.store.timers import TimerStore
 from orchestrator.sweeper import Sweeper
 from orchestrator.timers import Poller
@@ -165,6 +167,29 @@ async def test_the_poller_sleeps_until_a_run_is_due_and_wakes_for_a_sooner_one(
     assert [each.key for each in outbox.sent] == [run_id]
 
 
+class CountedTimers(TimerStore):
+    """Counts the looks."""
+
+    looks = 0
+
+    async def read_next_due(self) -> tuple[datetime, datetime | None]:
+        self.looks += 1
+        return await super().read_next_due()
+
+
+async def test_the_poller_does_not_spin_on_a_run_that_is_being_written(pool: Pool) -> None:
+    run_id = await store_run(pool, await pool.fetchval("SELECT now()"))
+    timers, outbox = CountedTimers(pool, DatabaseClock()), Outbox()
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM runs FOR UPDATE")
+        task = await poll(Poller(timers, outbox))
+        await asyncio.sleep(0.5)
+        assert (0 < timers.looks < 20, outbox.sent) == (True, [])
+    await outbox.wait()
+    await end(task)
+    assert [each.key for each in outbox.sent] == [run_id]
+
+
 async def test_a_wake_up_that_kafka_did_not_take_is_sent_again(
     pool: Pool, timers: TimerStore
 ) -> None:
@@ -194,3 +219,32 @@ async def test_the_sweeper_has_a_run_woken_whose_wake_up_came_to_nothing(
     due, late = await timers.survey()
     assert due == 2
     assert 3599 < late < 3700
+
+
+@pytest.mark.parametrize("name", ["lease_due", "read_next_due", "wake_overdue", "survey_runs"])
+async def test_what_waits_and_what_is_over_is_not_looked_through(pool: Pool, name: str) -> None:
+    arguments = {"lease_due": (500,), "wake_overdue": (timedelta(minutes=1), 1000)}.get(name, ())
+    await store_run(pool, await pool.fetchval("SELECT now()"))
+    await pool.execute(
+        """
+        INSERT INTO runs (id, workspace, workflow_id, version, lead_id, status, request, state,
+                          wake_at, created_at, updated_at, ended_at)
+        SELECT gen_random_uuid(), 'w', 'flow', 1, 'lead',
+               CASE number % 2 WHEN 0 THEN 'waiting' ELSE 'succeeded' END, '{}', '{}',
+               CASE number % 2 WHEN 0 THEN now() + interval '1 day' END, now(), now(),
+               CASE number % 2 WHEN 1 THEN now() END
+          FROM generate_series(1, 20000) AS number
+        """
+    )
+    await pool.execute("ANALYZE runs")
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {SQL[name]}"
+    plan = orjson.loads(await pool.fetchval(explain, *arguments))[0]["Plan"]
+    assert sum(rows_touched(plan)) < 50, plan
+
+
+def rows_touched(node: dict[str, Any]) -> Iterator[float]:
+    """How many rows each step of a plan gave or threw away."""
+    removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Join Filter", 0)
+    yield (node["Actual Rows"] + removed) * node["Actual Loops"]
+    for child in node.get("Plans", ()):
+        yield from rows_touched(child)

@@ -16,6 +16,8 @@ from orchestrator.store.timers import DueRun, TimerStore
 
 LONGEST_SLEEP = timedelta(seconds=1)
 """Within this another process's runs are seen too, should it die."""
+OTHERS_PAUSE = timedelta(milliseconds=50)
+"""What is due is being leased by another, or written at this moment."""
 RETRY_SECONDS = 0.5
 LIMIT = 500
 
@@ -60,8 +62,9 @@ class Poller:
         now, due_at = await self._store.read_next_due()
         if due_at is not None and due_at <= now:
             due = await self._store.lease_due(LIMIT)
-            if due:
-                await self._sender.send([_message(run, now) for run in due])
+            if not due:
+                return OTHERS_PAUSE
+            await self._sender.send([_message(run, now) for run in due])
             return timedelta(0)
         latest = now + self._longest_sleep
         self._next_look = latest if due_at is None else min(due_at, latest)

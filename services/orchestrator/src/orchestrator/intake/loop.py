@@ -12,6 +12,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 from mirsal_runtime.broker import close_consumer, make_consumer
 from mirsal_runtime.settings import RuntimeSettings
+from mirsal_runtime.tasks import cancel
 
 from orchestrator.intake.offsets import Offsets
 from orchestrator.intake.records import TOPICS
@@ -49,6 +50,8 @@ class Intake:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
+        self._drained = 0
         self.has_assignment = False
         """Whether the group has given this process its partitions, which may be none."""
 
@@ -62,10 +65,11 @@ class Intake:
             if not consuming.done():
                 await self._idle.wait()
         finally:
-            stopping.cancel()
-            consuming.cancel()
-            with suppress(asyncio.CancelledError):
-                await consuming
+            await cancel(stopping, consuming)
+            if self._closing is not None:
+                await self._closing
+        if not consuming.cancelled():
+            consuming.result()
 
     async def _keep_consuming(self) -> None:
         """A consumer that failed, or went deaf, is replaced by a new one."""
@@ -89,19 +93,24 @@ class Intake:
                 for work in (
                     self._take_batches(consumer, offsets),
                     offsets.keep_committing(),
-                    watch_consumer(consumer, self._settings.topic_prefix, self._idle.is_set),
+                    watch_consumer(consumer, self._settings.topic_prefix, lambda: self._drained),
                 )
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            self.has_assignment = False
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await offsets.commit()
-            await close_consumer(consumer, leave=self._settings.leave_group)
+            # Whoever is cancelled here, and perhaps again, leaves it to `run` to wait for the rest.
+            self._closing = asyncio.create_task(self._close(consumer, offsets, tasks))
+            await asyncio.shield(self._closing)
+
+    async def _close(
+        self, consumer: AIOKafkaConsumer, offsets: Offsets, tasks: list[asyncio.Task[None]]
+    ) -> None:
+        self.has_assignment = False
+        await cancel(*tasks)
+        await offsets.commit()
+        await close_consumer(consumer, leave=self._settings.leave_group)
 
     async def _take_batches(self, consumer: AIOKafkaConsumer, offsets: Offsets) -> None:
         while True:
@@ -110,10 +119,11 @@ class Intake:
                 batch = await consumer.getmany(
                     timeout_ms=POLL_MILLISECONDS, max_records=self._batch_records
                 )
-            if not batch:
-                continue
             generation = offsets.generation
             records = [record for each in batch.values() for record in each]
+            self._drained += len(records) < self._batch_records
+            if not records:
+                continue
             self._idle.clear()
             try:
                 wake_at = await self._settler.settle(

@@ -1,10 +1,10 @@
 """Seeing that the consumer is not deaf, and how far it is behind."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
 from mirsal_runtime import metrics
@@ -20,45 +20,67 @@ class ConsumerDeaf(KafkaError):
     """There is something to read, and the consumer does not read it: make a new one."""
 
 
-async def watch_consumer(
-    consumer: AIOKafkaConsumer, prefix: str, is_idle: Callable[[], bool]
-) -> None:
-    """Raise `ConsumerDeaf` when look after look records wait unread, or a topic is missing.
+class Place(NamedTuple):
+    """Where a partition is read next, and its end."""
 
-    While a batch is under way nothing is held against the consumer: then a server is away.
+    position: int
+    end: int
+
+
+async def watch_consumer(
+    consumer: AIOKafkaConsumer, prefix: str, count_drained: Callable[[], int]
+) -> None:
+    """Raise `ConsumerDeaf` when look after look finds records unread, or finds out nothing.
+
+    `count_drained` says how often all that the client had fetched was taken. Only if that grows is
+    anything held against the client: while a batch is under way, nobody asks it for records.
+    Each partition is looked at by itself, since others' records may flow past a deaf one.
     """
-    strikes = 0
-    before: dict[str, int] = {}
+    strikes: dict[TopicPartition, int] = {}
+    before: Mapping[TopicPartition, Place] = {}
+    drained = failures = 0
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         if not all(consumer.partitions_for_topic(prefix + topic) for topic in TOPICS):
             raise ConsumerDeaf("a topic is missing")
+        drained_before, drained = drained, count_drained()
+        was_asked = drained > drained_before
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                lags, positions = await _measure(consumer, prefix)
-        except (KafkaError, TimeoutError):
+                places = await _find_places(consumer)
+        except (KafkaError, TimeoutError) as error:
+            failures += was_asked
+            if failures > PATIENCE:
+                raise ConsumerDeaf("nobody says where it is") from error
             continue
-        for topic, lag in lags.items():
-            metrics.CONSUMER_LAG.labels(topic).set(lag)
-        metrics.QUEUE_SIZE.set(lags.get(EXECUTIONS_REQUESTED_V1.name, 0))
-        is_stuck = is_idle() and any(lags.values()) and positions == before
-        strikes = strikes + 1 if is_stuck else 0
-        if strikes == PATIENCE:
+        failures = 0
+        _measure(places, prefix)
+        if was_asked:
+            strikes = {
+                each: strikes.get(each, 0) + 1
+                for each, place in places.items()
+                if place.position < place.end and _has_stood(place, before.get(each))
+            }
+            before = places
+        if PATIENCE in strikes.values():
             raise ConsumerDeaf("records wait unread")
-        before = positions
 
 
-async def _measure(
-    consumer: AIOKafkaConsumer, prefix: str
-) -> tuple[dict[str, int], dict[str, int]]:
-    """By topic: how many records wait, and the sum of the positions."""
-    lags: dict[str, int] = defaultdict(int)
-    positions: dict[str, int] = defaultdict(int)
-    places = tuple(consumer.assignment())
-    ends = await consumer.end_offsets(places) if places else {}
-    for place, end in ends.items():
-        position = await consumer.position(place)
-        topic = place.topic.removeprefix(prefix)
-        lags[topic] += max(0, end - position)
-        positions[topic] += position
-    return lags, positions
+def _has_stood(place: Place, before: Place | None) -> bool:
+    return before is not None and before.position == place.position < before.end
+
+
+async def _find_places(consumer: AIOKafkaConsumer) -> dict[TopicPartition, Place]:
+    assigned = tuple(consumer.assignment())
+    ends = await consumer.end_offsets(assigned) if assigned else {}
+    return {each: Place(await consumer.position(each), end) for each, end in ends.items()}
+
+
+def _measure(places: Mapping[TopicPartition, Place], prefix: str) -> None:
+    """Show by topic how many records wait."""
+    lags = dict.fromkeys(TOPICS, 0)
+    for each, place in places.items():
+        lags[each.topic.removeprefix(prefix)] += max(0, place.end - place.position)
+    for topic, lag in lags.items():
+        metrics.CONSUMER_LAG.labels(topic).set(lag)
+    metrics.QUEUE_SIZE.set(lags[EXECUTIONS_REQUESTED_V1.name])

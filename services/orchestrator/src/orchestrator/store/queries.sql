@@ -91,21 +91,22 @@ SELECT FROM runs, execution_logs, execution_totals, workflow_graphs LIMIT 0;
 -- name: read_clock
 SELECT clock_timestamp();
 
+-- Whatever looks for due runs says now(), since clock_timestamp(), as volatile, keeps the index
+-- out; and = ANY (ARRAY ...), since a join may go through all runs that ever were.
+
 -- Takes due wake-ups and keeps other pollers from them for a while: five seconds, and the longer
 -- the later the run is, since then its wake-up waits in Kafka behind much else.
 -- name: lease_due
 UPDATE runs
-   SET leased_until = clock_timestamp()
-                      + least(greatest(clock_timestamp() - runs.wake_at, interval '5 s'),
-                              interval '60 s')
-  FROM (SELECT id
-          FROM runs
-         WHERE wake_at IS NOT NULL AND greatest(wake_at, leased_until) <= clock_timestamp()
-         ORDER BY greatest(wake_at, leased_until)
-         LIMIT $1
-           FOR NO KEY UPDATE SKIP LOCKED) AS due
- WHERE runs.id = due.id
-RETURNING runs.id, runs.workspace, runs.wake_at, runs.traceparent;
+   SET leased_until = now() + least(greatest(now() - wake_at, interval '5 s'),
+                                    interval '60 s')
+ WHERE id = ANY (ARRAY (SELECT id
+                          FROM runs
+                         WHERE wake_at IS NOT NULL AND greatest(wake_at, leased_until) <= now()
+                         ORDER BY greatest(wake_at, leased_until)
+                         LIMIT $1
+                           FOR NO KEY UPDATE SKIP LOCKED))
+RETURNING id, workspace, wake_at, traceparent;
 
 -- name: read_next_due
 SELECT clock_timestamp() AS now,
@@ -115,19 +116,23 @@ SELECT clock_timestamp() AS now,
          ORDER BY greatest(wake_at, leased_until)
          LIMIT 1) AS due_at;
 
--- Runs that nothing has moved although their time came long ago; their leases are taken back.
+-- Runs that nothing has moved although their time came long ago; their leases, which are 60 s at
+-- most, are taken back.
 -- name: wake_overdue
 UPDATE runs
    SET leased_until = NULL
- WHERE wake_at < clock_timestamp() - $1::interval
-   AND leased_until > clock_timestamp()
-   AND id IN (SELECT id FROM runs
-               WHERE wake_at < clock_timestamp() - $1::interval
-               ORDER BY wake_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+ WHERE id = ANY (ARRAY (SELECT id
+                          FROM runs
+                         WHERE greatest(wake_at, leased_until) > now()
+                           AND greatest(wake_at, leased_until) <= now() + interval '60 s'
+                           AND wake_at < now() - $1::interval
+                         ORDER BY wake_at
+                         LIMIT $2
+                           FOR NO KEY UPDATE SKIP LOCKED))
 RETURNING id;
 
 -- name: survey_runs
-SELECT count(*) FILTER (WHERE wake_at <= clock_timestamp()) AS due,
-       coalesce(extract(epoch FROM max(clock_timestamp() - wake_at)), 0)::double precision AS late
+SELECT count(*) AS due,
+       coalesce(extract(epoch FROM max(now() - wake_at)), 0)::double precision AS late
   FROM runs
- WHERE wake_at <= clock_timestamp();
+ WHERE greatest(wake_at, leased_until) <= now() + interval '60 s' AND wake_at <= now();
