@@ -4,7 +4,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down status logs clean lint bench chaos setup
+.PHONY: help demo test up down status logs clean lint bench chaos guests setup
 
 demo: setup ## 200 leads through e-mail and WhatsApp on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
@@ -36,6 +36,9 @@ bench: setup ## how fast it is, beside the raw ceiling of the same machine
 
 chaos: setup ## every process killed under load, for longer than in `make test`
 	@MIRSAL_CHAOS_SECONDS=$${MIRSAL_CHAOS_SECONDS:-300} $(VENV_PYTHON) -m pytest -s tests/chaos $(ARGS)
+
+guests: setup ## build the interpreters that run customers' code (the other commands do it too)
+	@$(VENV_PYTHON) -m code_runner.build
 
 setup: ## install what all other commands need (they do it themselves)
 	@scripts/bootstrap

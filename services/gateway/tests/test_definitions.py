@@ -79,7 +79,7 @@ def test_a_right_definition_has_no_fault() -> None:
             [{"id": "a", "type": "fax"}],
             [],
             "/nodes/0/type",
-            "not a type of node: take one of condition, email",
+            "not a type of node: take one of code, condition, email",
         ),
         ([mail("a b")], [], "/nodes/0/id", "should match pattern"),
         ([mail("a"), mail("b"), mail("a")], [], "/nodes/2/id", "another node is called a already"),
@@ -207,6 +207,12 @@ def test_a_mistake_is_named(
 ) -> None:
     found = faults(nodes, connections)
     assert [text for where, text in found if where == pointer and message in text], found
+
+
+def test_code_is_no_template_but_its_input_is() -> None:
+    config = {"language": "python", "code": "{{ nobody. }} {% x", "input": {"a": "{{ nobody. }}"}}
+    found = faults([{"id": "a", "type": "code", "config": config}], [])
+    assert [where for where, _ in found] == ["/nodes/0/config/input/a"]
 
 
 @pytest.mark.parametrize(

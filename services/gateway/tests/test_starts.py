@@ -122,12 +122,6 @@ async def test_a_row_for_a_sheet(gateway: Gateway) -> None:
     assert "append needs values" in refused.text
 
 
-async def test_other_connectors_have_no_call_yet(gateway: Gateway) -> None:
-    for path in ("/code/execute",):
-        answer = await gateway.client.post(f"/api/automation{path}", json={})
-        assert answer.status_code == 404
-
-
 async def test_the_newest_version_starts_wherever_it_was_saved(
     gateway: Gateway, make_settings: MakeSettings
 ) -> None:

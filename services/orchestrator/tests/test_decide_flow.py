@@ -110,6 +110,14 @@ def test_templates_see_the_lead_the_input_and_what_earlier_nodes_gave() -> None:
     assert run.sent[-1].config == {"text": "أحمد محمد/القاهرة/7/", "to": LEAD.phone}
 
 
+def test_code_is_no_template_but_its_input_is() -> None:
+    code = "def main(input):\n    return {'a': '{{ lead.name }} {% x'}"
+    config = {"language": "python", "code": code, "input": {"name": "{{lead.name}}"}}
+    run = Rehearsal(draw([Node(id="code", type="code", config=config)]))
+    run.request()
+    assert run.sent[-1].config == {**config, "input": {"name": "أحمد محمد"}}
+
+
 def test_a_skipped_node_has_no_output_to_show() -> None:
     skipped = Node(id="gone", type="noop")
     last = Node(id="last", type="noop", config={"value": "{{nodes.gone.output.x | default('-')}}"})

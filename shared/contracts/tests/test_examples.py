@@ -22,6 +22,7 @@ READERS: dict[str, TypeAdapter[Message]] = {
     "node.commands.whatsapp": TypeAdapter(RunNode),
     "node.commands.google_sheets": TypeAdapter(RunNode),
     "node.commands.noop": TypeAdapter(RunNode),
+    "node.commands.code": TypeAdapter(RunNode),
     "node.statuses": NODE_STATUS,  # type: ignore[dict-item]  # a union, each member a Message
     "run.timers": TypeAdapter(TimerFired),
 }

@@ -96,7 +96,10 @@ async def test_up_is_ready_and_down_leaves_nothing(folder: Path) -> None:
         assert stack.folder.pid_file_of("gateway").is_file()
         assert stack.folder.pid_file_of("worker-2").is_file()
         assert await http_answers(f"{stack.url}/anything")
+        built = stack.folder.root / "built"
+        assert built.read_text() == "run\n", "for the services that run, and for no other"
         assert not await stack.up(), "it is up already"
+        assert built.read_text() == "run\n"
         assert pids_of(stack) == pids
         assert processes_in(folder)
     finally:

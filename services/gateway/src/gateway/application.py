@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from gateway.auth.admission import Admission
 from gateway.docs_page import docs_router
+from gateway.executions import code_endpoints as code
 from gateway.executions import endpoints as executions
 from gateway.frame import Frame
 from gateway.health import endpoints as health
@@ -53,7 +54,8 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
         middleware=[*middleware, Middleware(Admission)],
     )
     # The routes under most load come first: they are tried in order.
-    for router in (runs.router, executions.router, workflows.router, leads.router, health.router):
+    routers = (runs.router, executions.router, code.router, workflows.router, leads.router)
+    for router in (*routers, health.router):
         app.include_router(router)
     if with_metrics:
         app.include_router(health.metrics_router)

@@ -13,11 +13,15 @@ FailureKind: TypeAlias = Literal[
 
 
 class Fault(Message):
-    """Why it did not work, for people and programs: `code` is stable, `message` says what to do."""
+    """Why it did not work, for people and programs: `code` is stable, `message` says what to do.
+
+    `outcome` is the class of a code node's failure: user_error, timeout, memory and so on.
+    """
 
     code: str
     message: str
     details: JsonObject | None = None
+    outcome: str | None = None
 
 
 class StatusFields(Message):

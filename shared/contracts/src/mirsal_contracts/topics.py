@@ -14,6 +14,14 @@ class Topic(NamedTuple):
     max_message_bytes: int
 
 
+DEAD_LETTERS_CODE_V1 = Topic(
+    "dead-letters.code.v1",
+    partitions=8,
+    replication=3,
+    min_insync_replicas=2,
+    retention_hours=720,
+    max_message_bytes=2_097_152,
+)
 DEAD_LETTERS_EMAIL_V1 = Topic(
     "dead-letters.email.v1",
     partitions=8,
@@ -56,6 +64,14 @@ DEAD_LETTERS_WHATSAPP_V1 = Topic(
 )
 EXECUTIONS_REQUESTED_V1 = Topic(
     "executions.requested.v1",
+    partitions=8,
+    replication=3,
+    min_insync_replicas=2,
+    retention_hours=336,
+    max_message_bytes=2_097_152,
+)
+NODE_COMMANDS_CODE_V1 = Topic(
+    "node.commands.code.v1",
     partitions=8,
     replication=3,
     min_insync_replicas=2,
@@ -112,12 +128,14 @@ RUN_TIMERS_V1 = Topic(
 )
 
 TOPICS: tuple[Topic, ...] = (
+    DEAD_LETTERS_CODE_V1,
     DEAD_LETTERS_EMAIL_V1,
     DEAD_LETTERS_GOOGLE_SHEETS_V1,
     DEAD_LETTERS_NOOP_V1,
     DEAD_LETTERS_ORCHESTRATOR_V1,
     DEAD_LETTERS_WHATSAPP_V1,
     EXECUTIONS_REQUESTED_V1,
+    NODE_COMMANDS_CODE_V1,
     NODE_COMMANDS_EMAIL_V1,
     NODE_COMMANDS_GOOGLE_SHEETS_V1,
     NODE_COMMANDS_NOOP_V1,
@@ -126,12 +144,14 @@ TOPICS: tuple[Topic, ...] = (
     RUN_TIMERS_V1,
 )
 COMMANDS: dict[str, Topic] = {
+    "code": NODE_COMMANDS_CODE_V1,
     "email": NODE_COMMANDS_EMAIL_V1,
     "google_sheets": NODE_COMMANDS_GOOGLE_SHEETS_V1,
     "noop": NODE_COMMANDS_NOOP_V1,
     "whatsapp": NODE_COMMANDS_WHATSAPP_V1,
 }
 DEAD_LETTERS: dict[str, Topic] = {
+    "code": DEAD_LETTERS_CODE_V1,
     "email": DEAD_LETTERS_EMAIL_V1,
     "google_sheets": DEAD_LETTERS_GOOGLE_SHEETS_V1,
     "noop": DEAD_LETTERS_NOOP_V1,

@@ -46,7 +46,18 @@ class ActionRequired(AttemptFailure):
 
 
 class PermanentError(AttemptFailure):
-    """Surely no effect, now and for ever: the node fails."""
+    """Surely no effect, now and for ever: the node fails. `outcome` is its class, if it has one."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        details: JsonObject | None = None,
+        outcome: str | None = None,
+    ) -> None:
+        super().__init__(code, message, details=details)
+        self.outcome = outcome
 
 
 class OutcomeUnknown(AttemptFailure):

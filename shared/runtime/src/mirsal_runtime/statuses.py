@@ -239,6 +239,7 @@ def _fault(failure: AttemptFailure) -> Fault:
         code=_whole(failure.code)[:200],
         message=_whole(failure.message)[:MAX_TEXT],
         details=details,
+        outcome=failure.outcome if isinstance(failure, PermanentError) else None,
     )
 
 

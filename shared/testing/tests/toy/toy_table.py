@@ -5,8 +5,12 @@ from mirsal_testing.stack.table import Service, Simulator, Table
 TABLE = Table(
     services=(
         Service("gateway", "toy_service", "MIRSAL_GATEWAYS", serves_api=True),
-        Service("worker", "toy_service", "MIRSAL_TOY_WORKERS", processes=2),
-        Service("unused", "toy_service", "MIRSAL_UNUSED", processes=0),
+        Service(
+            "worker", "toy_service", "MIRSAL_TOY_WORKERS", processes=2, prepares="toy_service.build"
+        ),
+        Service(
+            "unused", "toy_service", "MIRSAL_UNUSED", processes=0, prepares="toy_service.nothing"
+        ),
     ),
     simulators=(
         Simulator(

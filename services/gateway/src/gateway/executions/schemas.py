@@ -1,9 +1,10 @@
 """The bodies of the execution calls."""
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from mirsal_contracts.message import JsonObject
+from mirsal_contracts.nodes.code import MOST_CODE, CodeConfig
 from mirsal_contracts.nodes.email import EmailConfig
 from mirsal_contracts.nodes.google_sheets import GoogleSheetsConfig
 from mirsal_contracts.nodes.whatsapp import WhatsAppConfig
@@ -25,6 +26,9 @@ ExecutionStatus: TypeAlias = Literal[
 ]
 
 
+FINAL_STATUSES: Final = frozenset({"succeeded", "failed", "skipped", "cancelled", "unconfirmed"})
+
+
 class SendOne(Question):
     """Have one connector do one thing for one lead; `nodeId` is a label."""
 
@@ -34,10 +38,40 @@ class SendOne(Question):
     node_id: NodeId
 
 
+class CheckCode(Question):
+    """Look for mistakes in a code node's code, without running it."""
+
+    workflow_id: Identifier
+    language: Literal["python", "javascript"]
+    code: Annotated[str, Field(min_length=1, max_length=MOST_CODE)]
+
+
+class CodeMistake(Answer):
+    """Where the code cannot be read. `line` and `column` count from 1, null where not known."""
+
+    type: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+
+class CodeChecked(Answer):
+    """Whether the code can be read, and its first mistake if not."""
+
+    valid: bool
+    mistakes: list[CodeMistake]
+
+
 class SendEmail(SendOne):
     """Have one e-mail sent to one lead; `nodeId` is a label. For the document only."""
 
     config: EmailConfig  # type: ignore[assignment] # what is checked against it are templates
+
+
+class ExecuteCode(SendOne):
+    """Have a code run for one lead; `nodeId` is a label. For the document only."""
+
+    config: CodeConfig  # type: ignore[assignment] # what is checked against it are templates
 
 
 class SendWhatsApp(SendOne):

@@ -1,6 +1,7 @@
 """Direct calls of a connector, and reading executions."""
 
 import asyncio
+from collections.abc import Awaitable
 from uuid import UUID
 
 from mirsal_contracts.leads import Lead
@@ -8,7 +9,14 @@ from mirsal_contracts.workflows import Graph, Node
 
 from gateway.auth.schemas import Principal
 from gateway.bodies import Json, fit
-from gateway.executions.schemas import ExecutionStarted, ExecutionView, LogPage, SendOne
+from gateway.executions.schemas import (
+    FINAL_STATUSES,
+    CheckCode,
+    ExecutionStarted,
+    ExecutionView,
+    LogPage,
+    SendOne,
+)
 from gateway.executions.store import ExecutionStore, LogFilter
 from gateway.issued_ids import is_fresh
 from gateway.paging import START, Cursor, cut_page, read_cursor
@@ -22,6 +30,9 @@ from gateway.workflows.validation import check_config
 
 EXECUTION_PATH = "/api/automation/execution/{}/status"
 DIRECT_VERSION = 0
+CHECK_NODE = "code-check"
+SHORTEST_LOOK = 0.02
+LONGEST_LOOK = 0.25
 _FIRST_ID = UUID(int=0)
 
 
@@ -34,11 +45,18 @@ class DirectCalls:
 
     async def send(self, call: Call, connector: str, body: Json | Problem) -> ExecutionStarted:
         """Have `connector` do what the body's config says."""
-        deadlines = Deadlines.from_now()
         wanted = fit(SendOne, body)
+        return await self._start(call, self._resolve(call, connector, wanted, body))
+
+    async def check_code(self, call: Call, body: Json | Problem) -> ExecutionStarted:
+        """Have the code runner read a code without running it: for no lead, of a workflow."""
+        return await self._start(call, self._resolve_check(call, fit(CheckCode, body), body))
+
+    async def _start(self, call: Call, resolving: Awaitable[Order]) -> ExecutionStarted:
+        deadlines = Deadlines.from_now()
         try:
             async with asyncio.timeout_at(deadlines.read):
-                order = await self._resolve(call, connector, wanted, body)
+                order = await resolving
                 stem = await self._launcher.stem_for(call)
         except TimeoutError as error:
             raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
@@ -76,6 +94,22 @@ class DirectCalls:
             raise not_found("There is no such lead.", [Fault("there is no such lead", "/leadId")])
         return Order(b"", wanted.workflow_id, DIRECT_VERSION, Graph(nodes=(node,)), lead, {})
 
+    async def _resolve_check(
+        self, call: Call, wanted: CheckCode | Problem, body: Json | Problem
+    ) -> Order:
+        named = _workflow_named_in(body) if isinstance(wanted, Problem) else wanted.workflow_id
+        if named is not None:
+            await self._require(StartQuestion(call.caller.workspace, named, ()))
+        if isinstance(wanted, Problem):
+            raise wanted
+        node = Node(
+            id=CHECK_NODE,
+            type="code",
+            config={"language": wanted.language, "code": wanted.code, "check": True},
+        )
+        graph = Graph(nodes=(node,))
+        return Order(b"", wanted.workflow_id, DIRECT_VERSION, graph, Lead(id=CHECK_NODE), {})
+
     async def _require(self, question: StartQuestion) -> list[Lead | None]:
         facts = await self._finder.find(question)
         if facts.version is None:
@@ -110,6 +144,21 @@ class Executions:
             run_id = self._issuer.name("run", caller.workspace, stem)
             return ExecutionView(execution_id=execution_id, run_id=run_id)
         raise not_found("There is no such execution.")
+
+    async def wait_for(
+        self, caller: Principal, execution_id: str, seconds: float
+    ) -> ExecutionView | None:
+        """The execution once it is final; None if it is not within so many seconds."""
+        pause = SHORTEST_LOOK
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            view = await self.read(caller, execution_id)
+            if view.status in FINAL_STATUSES:
+                return view
+            if asyncio.get_running_loop().time() + pause > deadline:
+                return None
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, LONGEST_LOOK)
 
     async def list_log(
         self,

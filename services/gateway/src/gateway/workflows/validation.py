@@ -125,6 +125,8 @@ def _order(draft: WorkflowDraft, faults: list[Fault]) -> Mapping[str, frozenset[
 def _texts(config: JsonObject, at: str, kind: NodeType) -> Iterator[tuple[str, str, bool]]:
     """The strings of a config: pointer, text, and whether it is a condition."""
     for name, value in config.items():
+        if name in kind.verbatim_members:
+            continue
         is_condition = name in kind.expression_members
         for pointer, text in _strings(value, join(at, name)):
             yield pointer, text, is_condition

@@ -17,13 +17,16 @@ class GraphRefused(ValueError):
 class Step(NamedTuple):
     """One node, with all that deciding it needs.
 
-    `targets` and `ancestors` are node ids, `html_paths` JSON pointers into the config.
+    `targets` and `ancestors` are node ids, `html_paths` JSON pointers into the config, of which
+    `template` is rendered and `verbatim` is taken as it stands.
     """
 
     id: str
     type: str
     kind: NodeType
     config: JsonObject
+    template: JsonObject
+    verbatim: JsonObject
     html_paths: frozenset[str]
     incoming: tuple[Connection, ...]
     targets: tuple[str, ...]
@@ -125,6 +128,12 @@ def _step(
         type=node.type,
         kind=kind,
         config=node.config,
+        template={
+            name: value for name, value in node.config.items() if name not in kind.verbatim_members
+        },
+        verbatim={
+            name: value for name, value in node.config.items() if name in kind.verbatim_members
+        },
         html_paths=frozenset(f"/{member}" for member in kind.html_members),
         incoming=tuple(incoming),
         targets=tuple(targets),

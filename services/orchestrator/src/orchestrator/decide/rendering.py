@@ -40,10 +40,11 @@ def render_config(step: Step, request: RunRequest, nodes: Mapping[str, NodeState
     """
     try:
         scope = scope_of(step, request, nodes)
-        config: Any = render_value(step.config, scope, html_paths=step.html_paths)
+        config: Any = render_value(step.template, scope, html_paths=step.html_paths)
     except ExpressionError as error:
         raise CommandRefused("template_error", str(error), _details(error)) from None
-    return _with_recipient(_with_lead_members(config, step, request), step, request)
+    config = _with_lead_members({**step.verbatim, **config}, step, request)
+    return _with_recipient(config, step, request)
 
 
 def evaluate_outcome(step: Step, request: RunRequest, nodes: Mapping[str, NodeState]) -> str:

@@ -35,11 +35,13 @@ def storable_output(output: JsonObject) -> JsonObject:
 
 
 def storable_fault(fault: Fault) -> JsonObject:
-    """A failure's reason as it can be kept: `code`, `message` and, if not too large, `details`."""
+    """A failure's reason as it can be kept: `code`, `message`, `outcome`, small `details`."""
     kept: JsonObject = {
         "code": fault.code[:MESSAGE_CHARACTERS],
         "message": fault.message[:MESSAGE_CHARACTERS],
     }
+    if fault.outcome is not None:
+        kept["outcome"] = fault.outcome[:MESSAGE_CHARACTERS]
     if fault.details is not None:
         kept["details"] = storable_output(fault.details)
     return _cleaned(kept) if b"\\u0000" in write_json(kept) else kept

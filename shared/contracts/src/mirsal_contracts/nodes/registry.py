@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from mirsal_contracts.message import JsonObject
+from mirsal_contracts.nodes.code import CodeConfig
 from mirsal_contracts.nodes.condition import ConditionConfig
 from mirsal_contracts.nodes.config import NodeConfig
 from mirsal_contracts.nodes.email import EmailConfig
@@ -19,11 +20,11 @@ class NodeType(NamedTuple):
 
     `connector` is false where the orchestrator decides the node itself. `channel` is the consent
     that the lead may refuse; `recipient` the lead's member that `to` defaults to. `html_members`
-    are rendered with values escaped; `expression_members` are CEL, not templates. `outcomes` are
-    the values that `when` may have on its connections. `key_members` name,
-    once rendered, what only one process may work on at a time: the commands' Kafka key is made
-    of them, and is the run's id where there are none. `lead_members` are members of the config
-    that default to one of the lead's.
+    are rendered with values escaped; `expression_members` are CEL, not templates;
+    `verbatim_members` are neither, and taken as they stand. `outcomes` are the values that `when`
+    may have on its connections. `key_members` name, once rendered, what only one process may work
+    on at a time: the commands' Kafka key is made of them, and is the run's id where there are
+    none. `lead_members` are members of the config that default to one of the lead's.
     """
 
     config: type[NodeConfig]
@@ -32,6 +33,7 @@ class NodeType(NamedTuple):
     recipient: Literal["email", "phone"] | None = None
     html_members: frozenset[str] = frozenset()
     expression_members: frozenset[str] = frozenset()
+    verbatim_members: frozenset[str] = frozenset()
     outcomes: frozenset[str] = frozenset()
     on_unconfirmed: OnUnconfirmed = "park"
     timeout_seconds: float = 15.0
@@ -66,5 +68,6 @@ NODE_TYPES: Mapping[str, NodeType] = {
         expression_members=frozenset({"if"}),
         outcomes=frozenset({"true", "false"}),
     ),
+    "code": NodeType(CodeConfig, verbatim_members=frozenset({"code"}), on_unconfirmed="resend"),
     "noop": NodeType(NoopConfig, on_unconfirmed="resend"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from mirsal_testing.servers.choice import fetch_binaries
 from mirsal_testing.servers.server import ServerError
 from mirsal_testing.stack.follow import follow_logs
 from mirsal_testing.stack.launch import StackError
+from mirsal_testing.stack.preparation import build_parts, prepare_services
 from mirsal_testing.stack.stack import Stack
 from mirsal_testing.stack.supervisor import supervise as run_supervisor
 
@@ -48,12 +50,17 @@ def up() -> None:
 
 @app.command()
 def fetch() -> None:
-    """Downloads what the servers need; quick if it is there. `up` does it too."""
+    """Has what servers and services need; quick if it is there. `up` does it too."""
     try:
-        asyncio.run(fetch_binaries())
+        asyncio.run(_fetch())
     except ServerError as error:
         console.print(f"[red]Cannot fetch the servers:[/] {escape(str(error))}")
         raise typer.Exit(1) from error
+
+
+async def _fetch() -> None:
+    await fetch_binaries()
+    await prepare_services(os.environ)
 
 
 @app.command()
@@ -104,6 +111,12 @@ def clean() -> None:
     asyncio.run(stack.down())
     stack.folder.remove()
     console.print(f"{stack.folder.root} is gone.")
+
+
+@app.command(hidden=True)
+def prepare() -> None:
+    """Builds what services need, for `prepare_services`."""
+    sys.exit(build_parts(os.environ))
 
 
 @app.command(hidden=True)

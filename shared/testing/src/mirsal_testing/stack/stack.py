@@ -23,6 +23,7 @@ from mirsal_testing.stack.launch import (
     spawn_supervisor,
 )
 from mirsal_testing.stack.orphans import end_orphans
+from mirsal_testing.stack.preparation import prepare_services
 from mirsal_testing.stack.status import StackStatus, read_status
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ class Stack:
 
     A stack ends with the Python process that brought it up, killed or not, unless `stays`.
     Parts are named as their pid files: `gateway`, `orchestrator`, `email-worker`,
-    `whatsapp-worker`, `noop-worker`, `kafka`, `postgres`, `valkey`, `smtp-simulator`,
-    `whatsapp-simulator`, `supervisor`. Of a service with several processes, `index` counts from 1.
+    `whatsapp-worker`, `code-runner`, `noop-worker`, `kafka`, `postgres`, `valkey`,
+    `smtp-simulator`, `whatsapp-simulator`, `supervisor`. Of a service with several processes,
+    `index` counts from 1.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Stack:
         if not self.is_up():
             environment = caller_environment(self.folder, self._overrides)
             await fetch_binaries(environment)
+            await prepare_services(environment)
             reap(self._spawned)
             self._spawned = spawn_supervisor(self.folder, environment, stays=self._stays)
         try:

@@ -22,7 +22,8 @@ class Service:
     `python -m <module>` is one process of it; the environment variable `setting` says how many
     run. With `migrates`, `python -m <module>.migrate` brings its schema up to date before that.
     Each process serves GET /ready at `MIRSAL_HEALTH_PORT`; those of a service that `serves_api`
-    share `MIRSAL_PORT` besides.
+    share `MIRSAL_PORT` besides. `python -m <prepares>` builds what the service needs, unless it
+    is there, before anything starts.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Service:
     processes: int = 1
     migrates: bool = True
     serves_api: bool = False
+    prepares: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ PLATFORM = Table(
         Service("orchestrator", "orchestrator", "MIRSAL_ORCHESTRATORS"),
         Service("email-worker", "email_worker", "MIRSAL_EMAIL_WORKERS"),
         Service("whatsapp-worker", "whatsapp_worker", "MIRSAL_WHATSAPP_WORKERS"),
+        Service("code-runner", "code_runner", "MIRSAL_CODE_RUNNERS", prepares="code_runner.build"),
         # A connector that does nothing, for the benchmark.
         Service("noop-worker", "mirsal_testing.noop_worker", "MIRSAL_NOOP_WORKERS", processes=0),
     ),

@@ -1,0 +1,6 @@
+"""`python -m code_runner.migrate`: brings the schema `code_runner` up to date."""
+
+from mirsal_runtime.migrations import migrate
+
+if __name__ == "__main__":
+    migrate("code_runner", "code_runner")

@@ -1,0 +1,81 @@
+"""What every connector owes the platform, shown on real boxes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from code_runner.crew import Crew, Said
+from code_runner.main import connector
+from code_runner.process import Box
+from code_runner.run import Runner
+from code_runner.settings import CodeSettings
+from mirsal_testing.connector_suite import ConnectorCase, ConnectorSuite
+
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
+
+SECRET = "person-7f3a91@example.com"
+
+
+class TroubledCrew(Crew):
+    """A crew that counts its runs, and can be told to have trouble."""
+
+    trouble = ""
+    effects = 0
+
+    async def run(self, box: Box, job: Mapping[str, Any], seconds: float) -> Said:
+        if self.trouble == "gone":
+            await box.kill()
+        elif self.trouble == "faulty":
+            request = {"code": "def main(input): raise ValueError", "input": None}
+            job = {**job, "request": json.dumps(request)}
+        else:
+            self.effects += 1
+        if self.trouble == "hangs":
+            await asyncio.Event().wait()
+        return await super().run(box, job, seconds)
+
+
+class TestCodeRunner(ConnectorSuite):
+    """The suite that all connectors pass."""
+
+    @pytest.fixture
+    async def case(self, artefacts: Mapping[str, Path]) -> AsyncIterator[ConnectorCase]:
+        """The connector, its provider a crew that can be told to have trouble."""
+        crew = TroubledCrew(artefacts, boxes=2, runs_per_box=100)
+        await crew.start()
+
+        @asynccontextmanager
+        async def open_runner() -> AsyncIterator[Runner]:
+            yield Runner(crew, CodeSettings())
+
+        async def count() -> int:
+            return crew.effects
+
+        def have(trouble: str) -> Any:
+            async def switch() -> None:
+                crew.trouble = trouble
+
+            return switch
+
+        config: JsonObject = {
+            "language": "python",
+            "code": "def main(input): return 1",
+            "input": {"to": SECRET},
+        }
+        yield ConnectorCase(
+            connector=replace(connector, open=open_runner),
+            config=config,
+            bad_config={"language": "cobol", "code": SECRET},
+            count_effects=count,
+            hang=have("hangs"),
+            vanish=have("gone"),
+            faults={"transient": have("gone"), "permanent": have("faulty")},
+            secrets=[SECRET],
+        )
+        await crew.close()

@@ -1,0 +1,118 @@
+"""The calls of the code runner: run once, with the result at once if wanted; look for mistakes."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from mirsal_runtime import telemetry
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.bodies import Json, parse, read_body
+from gateway.documents import gives, refusals, takes
+from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
+from gateway.executions.schemas import (
+    CheckCode,
+    CodeChecked,
+    CodeMistake,
+    ExecuteCode,
+    ExecutionStarted,
+    ExecutionView,
+)
+from gateway.problems import unavailable
+from gateway.replies import call_of, reply, traceparent_of
+from gateway.services import caller_of, services_of
+
+router = APIRouter(prefix="/api/automation/code", tags=["Executions"])
+
+CHECK_SECONDS: Final = 10.0
+_CODE: Final = "def main(input):\n    return {'greeting': 'أهلاً ' + input['name']}\n"
+_CONFIG: Final = {"language": "python", "code": _CODE, "input": {"name": "{{lead.name}}"}}
+_STARTED: Final = {
+    "executionId": EXECUTION["executionId"],
+    "runId": EXECUTION["runId"],
+    "status": "queued",
+    "statusUrl": f"/api/automation/execution/{EXECUTION['executionId']}/status",
+}
+_DONE: Final = {
+    **EXECUTION,
+    "nodeId": "direct",
+    "connectorType": "code",
+    "output": {"outcome": "ok", "result": {"greeting": "أهلاً أحمد"}, "logs": ""},
+}
+_MISTAKE: Final = {
+    "type": "SyntaxError",
+    "message": "'(' was never closed",
+    "line": 2,
+    "column": 11,
+}
+_WAIT: Final = Query(
+    description="Wait so long for the result, as in `10s` (at most 30s).",
+    pattern=r"^([0-9]|[12][0-9]|30)(\.[0-9]{1,3})?s$",
+)
+
+
+@router.post(
+    "/execute",
+    summary="Run a code once",
+    description="With `wait`, the answer is 200 with the execution if it ends in time.",
+    status_code=202,
+    openapi_extra={
+        **takes(
+            ExecuteCode,
+            {"leadId": "ahmed", "config": _CONFIG, "workflowId": "welcome", "nodeId": "direct"},
+        ),
+        "parameters": [IDEMPOTENCY],
+    },
+    responses={
+        200: gives(ExecutionView, _DONE),
+        202: gives(ExecutionStarted, _STARTED, headers={"Location": "The status URL."}),
+        **refusals(403, 404, 408, 413, 422),
+    },
+)
+async def execute_code(request: Request, wait: Annotated[str | None, _WAIT] = None) -> Response:
+    body = parse(await read_body(request))
+    says = body.canonical if isinstance(body, Json) else b""
+    services = services_of(request)
+    with telemetry.span("send one", parent=traceparent_of(request), kind="server") as span:
+        call = call_of(request, "send-code", says, span.traceparent)
+        started = await services.direct.send(call, "code", body)
+    if wait is not None:
+        seconds = float(wait.removesuffix("s"))
+        caller = caller_of(request)
+        view = await services.executions.wait_for(caller, started.execution_id, seconds)
+        if view is not None:
+            return reply(view)
+    return reply(started, 202, headers={"Location": started.status_url})
+
+
+@router.post(
+    "/check",
+    summary="Look for mistakes in a code",
+    description="The code is read, not run. It shows in the workflow's log as `code-check`.",
+    openapi_extra=takes(
+        CheckCode,
+        {"workflowId": "welcome", "language": "python", "code": "def main(input):\n    return (1"},
+    ),
+    responses={
+        200: gives(CodeChecked, {"valid": False, "mistakes": [_MISTAKE]}),
+        **refusals(403, 408, 413, 422),
+    },
+)
+async def check_code(request: Request) -> Response:
+    body = parse(await read_body(request))
+    says = body.canonical if isinstance(body, Json) else b""
+    services = services_of(request)
+    with telemetry.span("check code", parent=traceparent_of(request), kind="server") as span:
+        call = call_of(request, "check-code", says, span.traceparent)
+        started = await services.direct.check_code(call, body)
+    caller = caller_of(request)
+    view = await services.executions.wait_for(caller, started.execution_id, CHECK_SECONDS)
+    if view is None or view.output is None:
+        raise unavailable("The code runner did not answer in time.")
+    found = view.output.get("result")
+    mistakes = [
+        CodeMistake.model_validate({"type": "Error", "message": "", **each})
+        for each in (found if isinstance(found, list) else [])
+        if isinstance(each, dict)
+    ]
+    return reply(CodeChecked(valid=not mistakes, mistakes=mistakes))
