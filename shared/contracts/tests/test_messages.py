@@ -78,7 +78,7 @@ def test_what_a_sheets_node_may_say(config: dict[str, Any]) -> None:
 
 
 def test_commands_of_a_tab_have_one_key_and_others_their_runs() -> None:
-    config = {"operation": "append", "spreadsheetId": "1Bx", "sheet": "الأعضاء/1", "values": {}}
+    config: dict[str, Any] = {**SHEET, "sheet": "الأعضاء/1", "operation": "append", "values": {}}
     assert NODE_TYPES["google_sheets"].command_key(config, RUN) == "1Bx/الأعضاء/1"
     assert NODE_TYPES["whatsapp"].command_key({"text": "a"}, RUN) == RUN
 
