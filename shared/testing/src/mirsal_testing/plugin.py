@@ -22,6 +22,8 @@ from mirsal_testing.servers.choice import ServerName, choose_server
 from mirsal_testing.servers.databases import create_database, drop_database, with_database
 from mirsal_testing.servers.session import open_session_folder
 from mirsal_testing.simulators.fixtures import (  # noqa: F401 - pytest finds them by name
+    bigquery_emulator,
+    bigquery_simulator,
     smtp_simulator,
     whatsapp_simulator,
 )

@@ -101,6 +101,19 @@ PLATFORM = Table(
                 "MIRSAL_WHATSAPP_PHONE_NUMBER_ID": "100000000000001",
             },
         ),
+        Simulator(
+            "bigquery-simulator",
+            "mirsal_testing.simulators.bigquery",
+            replaced_by="MIRSAL_BIGQUERY_BASE_URL",
+            ports=("MIRSAL_SIMULATOR_BIGQUERY_PORT",),
+            gives={
+                "MIRSAL_BIGQUERY_BASE_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_BIGQUERY_PORT}",
+                "MIRSAL_BIGQUERY_SIMULATOR_URL": (
+                    "http://127.0.0.1:{MIRSAL_SIMULATOR_BIGQUERY_PORT}"
+                ),
+            },
+            defaults={"MIRSAL_BIGQUERY_PROJECT": "mirsal-simulator"},
+        ),
     ),
 )
 

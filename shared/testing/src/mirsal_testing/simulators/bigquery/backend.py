@@ -1,4 +1,4 @@
-"""The way from the simulator to `bqemulator`: calls passed on as they are, and what it needs itself.
+"""The way from the simulator to `bqemulator`: calls passed on, and what the simulator asks itself.
 
 Also what the emulator leaves undone: a PATCH that adds a column adds it to the stored table, too.
 """
@@ -6,6 +6,7 @@ Also what the emulator leaves undone: a PATCH that adds a column adds it to the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -64,8 +65,13 @@ class Backend:
             timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
             self._session = aiohttp.ClientSession(timeout=timeout)
         headers = JSON_TYPE if body else None
-        async with self._session.request(method, url, data=body or None, headers=headers) as answer:
-            return Answer(answer.status, await answer.read())
+        # aiohttp warns of large bodies that are not files.
+        data = BytesIO(body) if body else None
+        try:
+            async with self._session.request(method, url, data=data, headers=headers) as answer:
+                return Answer(answer.status, await answer.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise GoogleError("backendError", f"bqemulator did not answer: {error!r}") from error
 
     async def find_table(self, operation: Operation) -> StoredTable | None:
         answer = await self.send("GET", _path(operation))

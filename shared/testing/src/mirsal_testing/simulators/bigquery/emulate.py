@@ -1,4 +1,4 @@
-"""The program that runs `bqemulator` as it is: `python -m mirsal_testing.simulators.bigquery.emulate PORT`.
+"""The program that runs `bqemulator` as it is, at a port: `python -m ...bigquery.emulate PORT`.
 
 It needs no internet and writes nothing outside its HOME. It ends with the process that started it,
 even if that is killed.

@@ -19,7 +19,7 @@ from mirsal_testing.simulators.bigquery.backend import Answer, Backend
 from mirsal_testing.simulators.bigquery.control import BigQueryRoutes
 from mirsal_testing.simulators.bigquery.emulator import Emulator
 from mirsal_testing.simulators.bigquery.errors import GoogleError
-from mirsal_testing.simulators.bigquery.operations import Operation, find_operation
+from mirsal_testing.simulators.bigquery.operations import find_operation
 from mirsal_testing.simulators.bigquery.record import Call, Record, StoredRow
 from mirsal_testing.simulators.bigquery.rules import BigQueryRule, Fate, choose
 from mirsal_testing.simulators.bigquery.tables import Behaviour, TableCalls
@@ -39,7 +39,7 @@ class BigQuerySimulator:
     """`async with BigQuerySimulator() as bigquery:`, then `bigquery.url` is the API's endpoint.
 
     Without an `emulator` it has one of its own, which starts with the first call. `project` is for
-    tests that share an emulator: no two share a project. `keep` bounds what is remembered (0: all).
+    tests that share an emulator: no two have the same. `keep` bounds what is remembered (0: all).
     """
 
     def __init__(
@@ -57,8 +57,9 @@ class BigQuerySimulator:
         self.project = f"project-{secrets.token_hex(4)}"
         self.rules: RuleBook[BigQueryRule] = RuleBook(BigQueryRule, seed)
         self.record = Record(keep)
-        self._own = Emulator(folder or Path(tempfile.gettempdir())) if emulator is None else None
-        self._backend = Backend(emulator or self._own or Emulator(Path()))
+        used = emulator or Emulator(folder or Path(tempfile.gettempdir()))
+        self._own = used if emulator is None else None
+        self._backend = Backend(used)
         self._tables = TableCalls(self._backend, self.record, behaviour or Behaviour())
         self._delay = delay_ms / 1000
         self._control = BigQueryRoutes(self.record, self.rules, self._tables).control()
@@ -82,10 +83,9 @@ class BigQuerySimulator:
         """The API's endpoint, without `/bigquery/v2`."""
         return self._listener.url
 
-    @property
-    def behaviour(self) -> Behaviour:
-        """May be changed at any time."""
-        return self._tables.behaviour
+    def behave(self, behaviour: Behaviour) -> None:
+        """From now on: how long insertIds are remembered, and how streaming lags behind."""
+        self._tables.behaviour = behaviour
 
     @property
     def calls(self) -> list[Call]:
@@ -160,9 +160,7 @@ class BigQuerySimulator:
         self.record.close(call)
         if delay:
             await asyncio.sleep(delay)
-        return web.Response(
-            body=answer.body, status=answer.status, content_type="application/json"
-        )
+        return web.Response(body=answer.body, status=answer.status, content_type="application/json")
 
     async def _perform(
         self, request: web.BaseRequest, call: Call, body: bytes, fate: Fate

@@ -121,7 +121,11 @@ class TableCalls:
         return Answer(200, orjson.dumps(judgement.answer()))
 
     async def _store(self, call: Call, rows: Sequence[Row], now: float) -> None:
-        operation, name, window = call.operation, call.operation.table, self.behaviour.dedupe_seconds
+        operation, name, window = (
+            call.operation,
+            call.operation.table,
+            self.behaviour.dedupe_seconds,
+        )
         fresh = self._buffer.drop_repeated(name, rows, now, window)
         if fresh:
             await self._backend.store(operation, fresh)

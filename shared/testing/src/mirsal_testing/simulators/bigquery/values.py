@@ -127,7 +127,7 @@ def _datetime(value: Json) -> Json:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is not None:
-        raise Misfit(f"Invalid datetime string \"{_shown(value)}\"")
+        raise Misfit(f'Invalid datetime string "{_shown(value)}"')
     return moment.isoformat()
 
 
@@ -160,7 +160,7 @@ def _bytes(value: Json) -> Json:
 
 def _text(value: Json) -> str:
     if not isinstance(value, str):
-        raise ValueError("no text")  # noqa: TRY004 - told from a wrong text by nobody
+        raise ValueError("no text")
     return value
 
 
