@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import aiosmtplib
 import httpx
 import pytest
+from mirsal_testing.servers.processes import find_process
+from mirsal_testing.simulators.bigquery import BigQuerySimulatorClient
 from mirsal_testing.simulators.control_client import ControlClient
 from mirsal_testing.simulators.smtp import InboxClient
 from mirsal_testing.simulators.whatsapp import WhatsAppSimulatorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 STOP_SECONDS = 10
 
@@ -100,6 +103,28 @@ async def test_smtp_process_serves_and_stops() -> None:
             assert len(await inbox.messages()) == 2
             assert [rule["applied"] for rule in await inbox.rules()] == [1, 2]
         assert stop(process)[0] == 0
+
+
+async def test_bigquery_process_serves_and_takes_its_emulator_along(tmp_path: Path) -> None:
+    """Killed, too: what it left would run for ever, and hold a quarter of a gigabyte."""
+    (tmp_path / "logs").mkdir()
+    with running("bigquery", MIRSAL_STATE_DIR=str(tmp_path)) as (process, line):
+        assert line.startswith("BigQuery simulator at http://127.0.0.1:")
+        url = line.split()[3]
+        async with (
+            BigQuerySimulatorClient(url) as simulator,
+            httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client,
+        ):
+            assert await simulator.is_healthy()
+            emulator = tmp_path / "logs" / "bigquery-emulator.pid"
+            assert find_process(emulator) is None
+            answer = await client.get("/bigquery/v2/projects/p/datasets")
+            assert answer.json()["datasets"] == []
+            assert (await simulator.summary())["operations"] == {"datasets.list": 1}
+        running_emulator = find_process(emulator)
+        assert running_emulator is not None
+        process.kill()
+        running_emulator.wait(STOP_SECONDS)
 
 
 def speak_smtp(port: int) -> socket.socket:

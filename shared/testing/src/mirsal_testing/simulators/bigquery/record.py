@@ -21,8 +21,9 @@ class Call:
     """One call of the API, with what the simulator made of it.
 
     `outcome` is answered (by the emulator, whatever its status), refused (by Google's checks),
-    error (by a rule, in Google's body), status (by a rule, bare), dropped or hung. `stored` counts
-    the rows that an insertAll left in its table, whether or not its caller learnt of it.
+    error (by a rule, in Google's body), status (by a rule, bare), dropped, hung or left (its
+    caller went away first). `stored` counts the rows that an insertAll left in its table, whether
+    or not its caller learnt of it.
     """
 
     operation: Operation

@@ -61,6 +61,7 @@ class BigQuerySimulator:
         self._own = used if emulator is None else None
         self._backend = Backend(used)
         self._tables = TableCalls(self._backend, self.record, behaviour or Behaviour())
+        self._effects: set[asyncio.Task[Answer]] = set()
         self._delay = delay_ms / 1000
         self._control = BigQueryRoutes(self.record, self.rules, self._tables).control()
         self._listener = HttpListener(self._answer, host, port, request_factory=_large_request)
@@ -146,7 +147,13 @@ class BigQuerySimulator:
         try:
             if fate.ending is None or fate.ending.action.accepts:
                 effect = asyncio.create_task(self._perform(request, call, body, fate))
+                self._effects.add(effect)
+                effect.add_done_callback(self._effects.discard)
                 answer = await asyncio.shield(effect)
+        except asyncio.CancelledError:
+            call.outcome = "left"
+            self.record.close(call)
+            raise
         except GoogleError as error:
             if fate.ending is None:
                 return self._refuse(call, error)
