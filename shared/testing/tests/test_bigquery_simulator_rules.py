@@ -181,7 +181,7 @@ async def test_an_emulator_that_was_killed_is_started_again(tmp_path: Path) -> N
     first = find_process(tmp_path / "bigquery-emulator.pid")
     assert first is not None
     first.kill()
-    while is_alive(first):
+    while emulator.pid == first.pid:
         await asyncio.sleep(0.02)
     await emulator.start()
     second = find_process(tmp_path / "bigquery-emulator.pid")
