@@ -13,7 +13,8 @@ class SheetsParams(GoogleSheetsConfig):
 class SheetsResult(Message):
     """What was done. For a row: where it is, and under which key.
 
-    `rows` are what `read` and `lookup` found, by column.
+    `rows` are what `read` and `lookup` found, by column; `matched` how many rows there are for
+    `lookup`, `update` and `upsert`. `row` is a row's number at that time.
     """
 
     operation: Operation
@@ -23,4 +24,5 @@ class SheetsResult(Message):
     row_key: str | None = None
     table: str | None = None
     reason: str | None = None
+    matched: int | None = None
     rows: tuple[dict[str, Any], ...] | None = None

@@ -1,14 +1,24 @@
--- One row per tab: who may write to it, and what may lie behind a write that nobody saw end.
+-- One row per tab: which write may be under way, or have happened unseen. Whoever wants to write
+-- makes a note first, and takes it away together with what became of it: so one process writes
+-- at a time, and a note that stays says what to look for.
 -- A tab is one thing whichever workspace writes to it; the workspace is its last writer's.
 CREATE TABLE tabs (
     spreadsheet_id text NOT NULL,
     sheet text NOT NULL,
     workspace text NOT NULL,
-    holder uuid NOT NULL,
-    -- A write that began then may be under way, or have happened unseen; NULL: none.
-    writing_since timestamptz,
-    -- All rows of ours below this one may be unknown to written_rows.
+    -- The note; NULL: no write is under way.
+    write_id uuid,
+    write_began_at timestamptz,
+    -- Google has ended it: what it did, if anything, is there to be seen.
+    write_ended boolean NOT NULL DEFAULT false,
+    -- What to look for: the keys of the rows that it adds, and whose they are; or
+    -- `column:<name>`, `clear:<range>`, and `update` for what may be repeated.
+    write_keys text[] NOT NULL DEFAULT '{}',
+    write_workspaces text[] NOT NULL DEFAULT '{}',
+    -- The last row that was added, as far as is known: where looking for rows begins.
     last_row integer NOT NULL DEFAULT 1,
+    -- Columns whose number format was set.
+    formatted_columns text[] NOT NULL DEFAULT '{}',
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (spreadsheet_id, sheet)
 );
