@@ -13,7 +13,7 @@ RUN = "019aab00-0000-7000-8000-000000000001"
 NODES = ("mail", "chat")
 CONNECTORS = {"mail": "email", "chat": "whatsapp"}
 KILLED = datetime(2026, 11, 22, 12, tzinfo=UTC)
-STRIKES = [Strike("whatsapp-worker", KILLED.timestamp(), KILLED.timestamp() + 1)]
+STRIKES = [Strike("whatsapp-worker", KILLED.timestamp(), KILLED.timestamp() + 1, 1)]
 
 
 def row(node: str, status: str, run_id: str = RUN, after: float = -1) -> dict[str, Any]:

@@ -35,6 +35,11 @@ class Clients:
         self.starts = 0
         self.retries = 0
         self.refusals: list[str] = []
+        self._sent_at: dict[str, float] = {}
+
+    def count_open(self, sent_before: float) -> int:
+        """How many calls that went out before that moment (wall clock) have no answer yet."""
+        return sum(sent_at < sent_before for sent_at in self._sent_at.values())
 
     async def storm(self, rate: float, until: asyncio.Event) -> None:
         """Start `rate` runs a second until told; returns when each start got its answer."""
@@ -56,6 +61,7 @@ class Clients:
         give_up = time.monotonic() + GIVE_UP_SECONDS
         while time.monotonic() < give_up:
             pause = PAUSE_SECONDS
+            self._sent_at[key] = time.time()
             try:
                 async with session.post(
                     self._url, json={"leadId": lead}, headers=headers
@@ -69,6 +75,8 @@ class Clients:
                     pause = min(LONGEST_PAUSE, float(answer.headers["retry-after"]))
             except (aiohttp.ClientError, TimeoutError):
                 pass
+            finally:
+                del self._sent_at[key]
             self.retries += 1
             await asyncio.sleep(pause)
         self.refusals.append(f"no 202 within {GIVE_UP_SECONDS:.0f} s")

@@ -15,3 +15,18 @@ SELECT run_id::text AS run_id, execution_id, node_id, connector_type, status, at
   FROM orchestrator.published_executions
  WHERE workflow_id = $1
  ORDER BY created_at;
+
+-- name: count_open_mails
+-- Claims without an outcome of the process that has this instance's name now.
+SELECT count(*)
+  FROM email_worker.ledger
+ WHERE state = 'open'
+   AND holder = (SELECT holder FROM email_worker.ledger_holders
+                  WHERE instance = $1 ORDER BY beaten_at DESC LIMIT 1);
+
+-- name: count_open_chats
+SELECT count(*)
+  FROM whatsapp_worker.ledger
+ WHERE state = 'open'
+   AND holder = (SELECT holder FROM whatsapp_worker.ledger_holders
+                  WHERE instance = $1 ORDER BY beaten_at DESC LIMIT 1);
