@@ -97,6 +97,20 @@ def test_numbers_beyond_64_bits_become_what_can_be_kept() -> None:
             b'{"name":"x","nodes":[{"id":"a","type":"noop"}],"triggers":[{"type":"schedule","cron":"x"}]}',
             [("/triggers/0/cron", "is not a cron expression: minute hour day month weekday")],
         ),
+        (
+            WorkflowDraft,
+            b'{"name":"x","nodes":[],"triggers":[{"type":"x"},{}]}',
+            [
+                ("/nodes", "needs 1 or more, and has 0"),
+                ("/triggers/0/type", "must be one of 'schedule', 'webhook', 'api', 'event'"),
+                ("/triggers/1/type", "is required"),
+            ],
+        ),
+        (
+            StartRun,
+            b'{"leadIds":[' + b",".join(b'"l%d"' % number for number in range(1001)) + b"]}",
+            [("/leadIds", "may have up to 1000, and has 1001")],
+        ),
     ],
 )
 def test_a_fault_is_named_by_its_pointer(

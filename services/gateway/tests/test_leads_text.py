@@ -143,6 +143,7 @@ def test_csv_has_columns_for_all_that_a_lead_has() -> None:
         (b"id,city,city\n", "a name of its own"),
         (b"id,,b\n", "a name of its own"),
         (b"id\n" + b"x" * (LINE_BYTES + 1), "Line 2 is longer"),
+        (b"id\n" + b"x" * (LINE_BYTES + 1) + b"\nb\n", "Line 2 is longer"),
         (b'id\n"' + b"x\n" * LINE_BYTES, "The record of line 2 does not end"),
     ],
 )

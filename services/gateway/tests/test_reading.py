@@ -246,6 +246,8 @@ async def test_logs_are_filtered(gateway: Gateway, query: str, expected: list[st
         ("connectorType=%00", "connectorType"),
         ("createdAfter=yesterday", "createdAfter"),
         ("createdAfter=2026-11-22T12:00:01", "createdAfter"),
+        ("createdAfter=0001-01-01T00:00:00%2B14:00", "createdAfter"),
+        ("createdBefore=9999-12-31T23:59:59-12:00", "createdBefore"),
         ("limit=0", "limit"),
         ("limit=201", "limit"),
         ("limit=many", "limit"),

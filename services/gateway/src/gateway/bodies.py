@@ -105,7 +105,7 @@ async def read_model(request: Request, model: type[ModelT]) -> ModelT:
 
 
 def _over(limit: int) -> Problem:
-    return too_large(f"The body may have {limit:,} bytes.", is_last=True)
+    return too_large(f"The body may have at most {limit:,} bytes.", is_last=True)
 
 
 def slow() -> Problem:

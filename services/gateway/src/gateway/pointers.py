@@ -1,6 +1,6 @@
 """JSON pointers (RFC 6901), and pydantic's errors as faults that carry them. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import JsonValue, ValidationError
 
@@ -12,8 +12,14 @@ FAULTS = 50
 _TEXTS = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
+    "too_short": "needs {min_length} or more, and has {actual_length}",
+    "too_long": "may have up to {max_length}, and has {actual_length}",
+    "union_tag_not_found": "is required",
+    "union_tag_invalid": "must be one of {expected_tags}",
 }
 _NEW_MEMBER = {"missing", "extra_forbidden"}
+# These stand where the object is whose member is wrong.
+_ABOUT_MEMBER = {"union_tag_not_found", "union_tag_invalid"}
 
 
 def join(pointer: str, *steps: str | int) -> str:
@@ -34,11 +40,18 @@ def faults_of(error: ValidationError, value: JsonValue, *, at: str = "") -> list
         if each["type"] == "too_short" and len(_items(place)) >= each["ctx"]["min_length"]:
             # Pydantic counts only the items that are right; what is wrong is said of the others.
             continue
-        text = _TEXTS.get(each["type"], each["msg"].removeprefix("Value error, "))
+        if each["type"] in _ABOUT_MEMBER:
+            pointer = join(pointer, each["ctx"]["discriminator"].strip("'"))
+        text = _to_text(each["type"], each["msg"], each.get("ctx", {}))
         found.setdefault(pointer, Fault(text, pointer))
         if len(found) == FAULTS:
             break
     return list(found.values())
+
+
+def _to_text(kind: str, message: str, details: Mapping[str, object]) -> str:
+    known = _TEXTS.get(kind)
+    return message.removeprefix("Value error, ") if known is None else known.format_map(details)
 
 
 def _find(value: JsonValue, location: Iterable[int | str], kind: str) -> tuple[str, JsonValue]:

@@ -1,11 +1,12 @@
 """The calls of single connectors, of executions, and of workflows' logs."""
 
-from typing import Annotated, Any, Final
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from mirsal_runtime import telemetry
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,6 +29,17 @@ from gateway.services import caller_of, services_of
 from gateway.shapes import Identifier
 
 router = APIRouter(prefix="/api/automation", tags=["Executions"])
+
+
+def _to_utc(moment: datetime) -> datetime:
+    """Raises `ValueError` for a moment whose UTC is outside the years 1 to 9999."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is outside the years 1 to 9999 of UTC") from error
+
+
+Moment: TypeAlias = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 IDEMPOTENCY: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
@@ -153,10 +165,10 @@ async def read_log(
         str | None, Query(alias="connectorType", pattern=r"^[a-z0-9_]{1,64}$")
     ] = None,
     created_after: Annotated[
-        AwareDatetime | None, Query(alias="createdAfter", description="From this time on.")
+        Moment | None, Query(alias="createdAfter", description="From this time on.")
     ] = None,
     created_before: Annotated[
-        AwareDatetime | None, Query(alias="createdBefore", description="Before this time.")
+        Moment | None, Query(alias="createdBefore", description="Before this time.")
     ] = None,
     limit: Limit = PAGE_ITEMS,
     cursor: CursorText = None,

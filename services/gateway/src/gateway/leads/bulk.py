@@ -47,9 +47,9 @@ class _Lines:
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         for line in whole:
             self.number += 1
+            _check_length(line, self.number)
             yield self._first(line).removesuffix(b"\r")
-        if len(self._rest) > LINE_BYTES:
-            raise invalid([Fault(f"Line {self.number + 1} is longer than {LINE_BYTES:,} bytes.")])
+        _check_length(self._rest, self.number + 1)
 
     def close(self) -> Iterator[bytes]:
         if self._rest:
@@ -58,6 +58,11 @@ class _Lines:
 
     def _first(self, line: bytes) -> bytes:
         return line.removeprefix(_BOM) if self.number == 1 else line
+
+
+def _check_length(line: bytes, number: int) -> None:
+    if len(line) > LINE_BYTES:
+        raise invalid([Fault(f"Line {number} is longer than {LINE_BYTES:,} bytes.")])
 
 
 class NdjsonReader:

@@ -120,7 +120,8 @@ class Launcher:
             total += size
             if size > MAX_MESSAGE_BYTES:
                 raise too_large(
-                    f"Definition, lead and input together may have {MAX_MESSAGE_BYTES:,} bytes."
+                    "Definition, lead and input together may have at most "
+                    f"{MAX_MESSAGE_BYTES:,} bytes."
                 )
             if total > CALL_BYTES:
                 raise too_large("These runs are too much for one call: start fewer at a time.")

@@ -126,7 +126,7 @@ def _refuse_large(given: JsonObject, body: Json | Problem) -> None:
     if isinstance(body, Json) and len(body.canonical) <= INPUT_BYTES:
         return
     if len(orjson.dumps(given)) > INPUT_BYTES:
-        raise too_large(f"input may have {INPUT_BYTES:,} bytes.")
+        raise too_large(f"input may have at most {INPUT_BYTES:,} bytes.")
 
 
 def _refuse_repeated(lead_ids: tuple[str, ...]) -> None:
