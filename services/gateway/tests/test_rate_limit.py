@@ -120,6 +120,20 @@ async def test_a_slow_valkey_costs_a_call_at_most_a_moment(valkey_server: Server
             await limiter.stop()
 
 
+async def test_a_connection_that_was_cut_does_not_make_valkey_look_down(
+    valkey_server: Server,
+) -> None:
+    port = int(valkey_server.url.rsplit(":", 1)[1].split("/")[0])
+    async with TcpProxy("127.0.0.1", port) as proxy:
+        limiter = RateLimiter(SecretStr(f"redis://127.0.0.1:{proxy.port}/0"), seconds=20)
+        try:
+            assert await limiter.check() is None
+            assert await proxy.reset() == 1
+            assert await limiter.check() is None
+        finally:
+            await limiter.stop()
+
+
 def test_a_window_of_its_own_moves() -> None:
     windows = OwnWindows()
     assert [windows.hit(Hit("a", 2)).allowed for _ in range(3)] == [True, True, False]

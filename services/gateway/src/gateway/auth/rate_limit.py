@@ -14,6 +14,7 @@ from mirsal_runtime import metrics
 from mirsal_runtime.batching import Batcher
 from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import NoScriptError, RedisError
 
 from gateway.deadlines import within
@@ -83,7 +84,12 @@ class SharedWindows:
 
     async def ping(self) -> None:
         """Raises `RedisError` and `OSError` when Valkey does not answer."""
-        await self._redis.ping()
+        try:
+            await self._redis.ping()
+        except Disconnected:
+            # A connection that a restart of Valkey has cut shows that at its next use only.
+            await self._pool.disconnect(inuse_connections=False)
+            await self._redis.ping()
 
     async def stop(self) -> None:
         """Close the connections."""
