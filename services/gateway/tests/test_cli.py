@@ -29,8 +29,9 @@ def settings(make_settings: MakeSettings) -> "GatewaySettings":
 def mirsal(settings: "GatewaySettings") -> "Callable[..., Result]":
     """Runs a command with the settings in its environment."""
 
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["keys", *arguments], env=environment_of(settings))
+    def run(*arguments: str, **environment: str) -> Result:
+        variables = {**environment_of(settings), **environment}
+        return CliRunner().invoke(app, ["keys", *arguments], env=variables)
 
     return run
 
@@ -48,9 +49,11 @@ def test_a_generated_key_is_one_line_and_needs_no_database() -> None:
     assert is_key(done.stdout.rstrip("\n"))
 
 
-async def run_apart_from_loop(mirsal: "Callable[..., Result]", *arguments: str) -> Result:
+async def run_apart_from_loop(
+    mirsal: "Callable[..., Result]", *arguments: str, **environment: str
+) -> Result:
     """The commands have a loop of their own."""
-    return await asyncio.to_thread(mirsal, *arguments)
+    return await asyncio.to_thread(mirsal, *arguments, **environment)
 
 
 async def test_a_created_key_opens_its_workspace_until_it_is_revoked(
@@ -100,10 +103,22 @@ async def test_a_given_key_is_ensured_as_often_as_one_likes(
     assert await status_with(settings, key) == 200
 
 
+async def test_the_environment_may_give_the_key_too(
+    settings: "GatewaySettings", mirsal: "Callable[..., Result]"
+) -> None:
+    key = generate_key()
+    arguments = ("ensure", "--name", "local", "--workspace", "cli-4")
+    assert (await run_apart_from_loop(mirsal, *arguments)).exit_code == 2
+    done = await run_apart_from_loop(mirsal, *arguments, MIRSAL_API_KEY=key)
+    assert done.exit_code == 0
+    assert await status_with(settings, key) == 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (("ensure", "--name", "x", "--key", "secret"), "mirsal keys generate"),
+        (("ensure", "--name", "x", "--key", generate_key()[:-1] + "!"), "ends with a checksum"),
         (("revoke", "00000000-0000-4000-8000-000000000000"), "no such key"),
     ],
 )

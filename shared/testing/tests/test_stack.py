@@ -279,10 +279,11 @@ async def test_a_stack_ends_with_the_process_that_it_was_started_for(folder: Pat
         await asyncio.sleep(0.1)
 
 
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    state = {"MIRSAL_STATE_DIR": str(folder / "state"), "COLUMNS": "120"}
     return subprocess.run(
         [sys.executable, "-m", "mirsal_testing.stack", *arguments],
-        env={**os.environ, **TOYS, "MIRSAL_STATE_DIR": str(folder / "state"), "COLUMNS": "120"},
+        env={**os.environ, **TOYS, **state, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -299,7 +300,10 @@ def test_the_commands(folder: Path) -> None:
         assert str(folder / "state" / "env") in first.stdout
         supervisor = find_process(folder / "state" / "run" / "supervisor.pid")
         assert supervisor is not None, "it stays after the command"
-        assert "up already" in command(folder, "up").stdout
+        again = command(folder, "up").stdout
+        assert ("up already" in again, "started without" in again) == (True, False)
+        changed = command(folder, "up", MIRSAL_TOY_WORKERS="3", TOY_COLOUR="red").stdout
+        assert "It was started without MIRSAL_TOY_WORKERS:" in changed
         status = command(folder, "status")
         assert (status.returncode, "worker-2" in status.stdout) == (0, True)
         logs = command(folder, "logs", "--no-follow", "supervisor")

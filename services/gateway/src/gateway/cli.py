@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from gateway.auth.keys import digest_of, generate_key, hint_of, is_key
+from gateway.auth.keys import PREFIX, digest_of, generate_key, hint_of, is_key
 from gateway.auth.store import KeyStore
 from gateway.settings import GatewaySettings
 from gateway.store import DatabaseUnavailable, open_database
@@ -20,6 +20,7 @@ app.add_typer(keys, name="keys")
 Workspace = Annotated[str, typer.Option(help="Whose leads and workflows the key opens.")]
 Name = Annotated[str, typer.Option(help="What the key is for.")]
 AnswerT = TypeVar("AnswerT")
+KEY_SETTING = "MIRSAL_API_KEY"
 
 
 @app.callback()
@@ -64,12 +65,18 @@ def create(
 @keys.command()
 def ensure(
     name: Name,
-    key: Annotated[str, typer.Option(help="A key that `generate` made.")],
+    key: Annotated[
+        str, typer.Option(envvar=KEY_SETTING, help="A key that `generate` made.", show_envvar=True)
+    ],
     workspace: Workspace = "default",
 ) -> None:
     """Have a given key stored and usable; said again, nothing changes."""
     if not is_key(key):
-        _give_up("this is no key: make one with `mirsal keys generate`")
+        _give_up(
+            f"{KEY_SETTING} (or --key) is not a key of Mirsal's, which begins with {PREFIX} and "
+            "ends with a checksum.\nMake one with `mirsal keys generate`; `make up` makes one "
+            f"by itself where {KEY_SETTING} is not set."
+        )
     settings = _settings()
     digest = digest_of(key, settings.api_key_pepper)
     _run(settings, lambda store: store.ensure(workspace, name, hint_of(key), digest))

@@ -45,6 +45,10 @@ def up() -> None:
         raise typer.Exit(130) from None
     seconds = time.monotonic() - began
     console.print(f"Mirsal is up ({seconds:.1f} s)." if started else "Mirsal is up already.")
+    unused = [] if started else stack.unused_settings()
+    if unused:
+        names = ", ".join(unused)
+        console.print(f"[yellow]It was started without {names}[/]: make down, then make up again.")
     _show_places(stack)
 
 

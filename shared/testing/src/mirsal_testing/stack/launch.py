@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _UP_SECONDS = 200.0
 _BIRTH_SECONDS = 15.0
 _POLL = 0.05
+_SERVER_URLS = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "REDIS_URL")
 
 
 class StackError(Exception):
@@ -39,6 +40,15 @@ def caller_environment(folder: StateFolder, overrides: Mapping[str, str]) -> dic
     own = {name: value for name, value in read_env(folder.env).items() if name not in given}
     outer = {name: value for name, value in os.environ.items() if own.get(name) != value}
     return {**outer, **overrides, "MIRSAL_STATE_DIR": str(folder.root)}
+
+
+def find_unused(running: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    """Names of settings in `wanted` that a stack with the environment `running` has otherwise."""
+    return sorted(
+        name
+        for name, value in wanted.items()
+        if (name.startswith("MIRSAL_") or name in _SERVER_URLS) and running.get(name) != value
+    )
 
 
 def spawn_supervisor(folder: StateFolder, environment: Mapping[str, str], *, stays: bool) -> int:

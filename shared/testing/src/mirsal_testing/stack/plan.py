@@ -104,9 +104,11 @@ class Plan:
         """Makes the API key known to the gateway; none where no key is used."""
         if self._table.keys is None or self.api_key is None:
             return []
-        arguments = (self._table.keys, "keys", "ensure", "--name", "local", "--key", self.api_key)
+        arguments = (self._table.keys, "keys", "ensure", "--name", "local")
+        # Not an argument, which every user of this machine could read.
+        environment = {**self.job_environment(), KEY_SETTING: self.api_key}
         packages = (self._table.keys.partition(".")[0], "mirsal_runtime")
-        return [self._job("api-key", arguments, packages, self.servers.postgres)]
+        return [Job("api-key", arguments, environment, packages, self.servers.postgres)]
 
     def job_environment(self) -> dict[str, str]:
         """What every program of the stack gets, before what is its own."""

@@ -18,6 +18,7 @@ from mirsal_testing.stack.folder import StateFolder, default_state_folder
 from mirsal_testing.stack.launch import (
     StackError,
     caller_environment,
+    find_unused,
     follow_start,
     reap,
     spawn_supervisor,
@@ -94,6 +95,14 @@ class Stack:
     def is_up(self) -> bool:
         """Whether its supervisor runs, be the stack ready or not."""
         return self.folder.supervisor() is not None
+
+    def unused_settings(self) -> list[str]:
+        """Settings that this process has and that the stack, up already, was started without."""
+        supervisor = self.folder.supervisor()
+        if supervisor is None:
+            return []
+        wanted = caller_environment(self.folder, self._overrides)
+        return find_unused(supervisor.environ(), wanted)
 
     async def up(self, on_change: Callable[[StackStatus], None] | None = None) -> bool:
         """Returns when all parts are ready: False if they already were.
