@@ -1,5 +1,6 @@
 """`/openapi.json`, and `/docs`: a page made from it that needs no other server and no script."""
 
+import re
 from functools import lru_cache
 from html import escape
 from string import Template
@@ -12,6 +13,9 @@ from starlette.responses import Response
 
 docs_router = APIRouter(include_in_schema=False)
 
+# The little of Markdown that the document's texts use, after escaping.
+_CODE = re.compile(r"`([^`]+)`")
+_EMPHASIS = re.compile(r"(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])")
 _CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>$title</title>
@@ -27,7 +31,7 @@ td { padding: .1rem .8rem .1rem 0; vertical-align: top; }
 :root { color-scheme: light dark; }
 </style></head><body>
 <h1>$title <span class="muted">$version</span></h1>
-<p>$description</p>
+$description
 <p>The whole document, for generating clients: <a href="/openapi.json">/openapi.json</a></p>
 $groups
 </body></html>
@@ -68,19 +72,19 @@ def _page(app: FastAPI) -> str:
     return _PAGE.substitute(
         title=escape(document["info"]["title"]),
         version=escape(document["info"]["version"]),
-        description=escape(document["info"]["description"]),
+        description=_paragraphs(document["info"]["description"]),
         groups="".join(parts),
     )
 
 
 def _entry(path: str, method: str, operation: dict[str, Any]) -> str:
-    parts = [f"<p>{escape(operation['description'])}</p>" if "description" in operation else ""]
+    parts = [_paragraphs(operation.get("description", ""))]
     parts.append(_parameters(operation.get("parameters", [])))
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         parts.append(f'<p class="muted">{escape(media)}</p>')
         parts.extend(_code(example) for example in _examples(content))
     for status, answer in operation["responses"].items():
-        parts.append(f"<p><b>{escape(status)}</b> {escape(answer.get('description', ''))}</p>")
+        parts.append(f"<p><b>{escape(status)}</b> {_line(answer.get('description', ''))}</p>")
         if status.startswith("2"):
             for content in answer.get("content", {}).values():
                 parts.extend(_code(example) for example in _examples(content))
@@ -94,10 +98,23 @@ def _entry(path: str, method: str, operation: dict[str, Any]) -> str:
 def _parameters(parameters: list[dict[str, Any]]) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(each['name'])}</code></td><td>{escape(each['in'])}</td>"
-        f"<td>{escape(each.get('description', ''))}</td></tr>"
+        f"<td>{_line(each.get('description', ''))}</td></tr>"
         for each in parameters
     )
     return f"<table>{rows}</table>" if rows else ""
+
+
+def _paragraphs(text: str) -> str:
+    return "".join(f"<p>{_line(each)}</p>" for each in text.split("\n\n") if each.strip())
+
+
+def _line(text: str) -> str:
+    """Text with its `code` and *emphasis* as HTML; what stands in code is left as it is."""
+    pieces = _CODE.split(escape(text))
+    return "".join(
+        f"<code>{piece}</code>" if index % 2 else _EMPHASIS.sub(r"<em>\1</em>", piece)
+        for index, piece in enumerate(pieces)
+    )
 
 
 def _examples(content: dict[str, Any]) -> list[Any]:
