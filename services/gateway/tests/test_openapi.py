@@ -118,6 +118,8 @@ async def test_the_docs_page_needs_no_other_server(gateway: Gateway) -> None:
     assert "https://" not in page.text
     assert "<script" not in page.text
     assert "/api/automation/workflow/{workflowId}/run" in page.text
+    assert "the four of <em>Health</em> needs the header <code>x-api-key</code>" in page.text
+    assert "`" not in page.text
     assert (await gateway.client.get("/openapi.json")).json() == orjson.loads(SNAPSHOT.read_bytes())
 
 
@@ -137,6 +139,8 @@ async def test_calls_that_the_document_suggests_get_answers_that_it_describes(
             "--workers", "1", "--max-time", "30", "--no-color",
             # These wait for a code runner's answer: tests/e2e/test_code.py has one.
             "--exclude-path-regex", "/code/",
+            # How long it takes to think of a case says something of this machine alone.
+            "--suppress-health-check", "all",
         ]  # fmt: skip
         done = await asyncio.to_thread(
             subprocess.run,
@@ -149,9 +153,7 @@ async def test_calls_that_the_document_suggests_get_answers_that_it_describes(
             check=False,
         )
         report = done.stdout[-6_000:] + done.stderr[-2_000:]
-        # It also ends with 1 where it cannot think of a case: that is no fault of the gateway's.
-        assert "FAILURES" not in report, report
-        assert "Network Error" not in report, report
+        assert done.returncode == 0, report
         counted = re.search(r"(\d+) generated, (\d+) passed", report)
         assert counted is not None, report
         assert int(counted[1]) == int(counted[2]) > LEAST_CASES, report
