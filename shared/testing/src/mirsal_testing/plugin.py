@@ -24,6 +24,7 @@ from mirsal_testing.servers.session import open_session_folder
 from mirsal_testing.simulators.fixtures import (  # noqa: F401 - pytest finds them by name
     bigquery_emulator,
     bigquery_simulator,
+    sheets_simulator,
     smtp_simulator,
     whatsapp_simulator,
 )

@@ -61,7 +61,7 @@ class ControlClient:
     async def add_rules(self, *rules: Mapping[str, object]) -> list[dict[str, Any]]:
         """The rules as the simulator took them, with their ids."""
         answer = await self._http.post("/simulator/rules", json=list(rules))
-        _raise_with_reason(answer)
+        raise_with_reason(answer)
         return list(answer.json()["items"])
 
     async def remove_rule(self, rule_id: str) -> None:
@@ -101,15 +101,15 @@ class ControlClient:
         self, path: str, params: Mapping[str, str | int] | None = None
     ) -> dict[str, Any]:
         answer = await self._http.get(path, params=dict(params or {}))
-        _raise_with_reason(answer)
+        raise_with_reason(answer)
         found: dict[str, Any] = answer.json()
         return found
 
     async def _delete(self, path: str) -> None:
-        _raise_with_reason(await self._http.delete(path))
+        raise_with_reason(await self._http.delete(path))
 
 
-def _raise_with_reason(answer: httpx.Response) -> None:
+def raise_with_reason(answer: httpx.Response) -> None:
     if answer.is_error:
         raise httpx.HTTPStatusError(
             f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}",

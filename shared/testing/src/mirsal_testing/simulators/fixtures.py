@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mirsal_testing.simulators.bigquery import BigQuerySimulator, Emulator
+    from mirsal_testing.simulators.sheets import SheetsSimulator
     from mirsal_testing.simulators.smtp import SmtpSimulator
     from mirsal_testing.simulators.whatsapp import WhatsAppSimulator
 
@@ -54,4 +55,12 @@ async def bigquery_simulator(bigquery_emulator: Emulator) -> AsyncIterator[BigQu
     from mirsal_testing.simulators.bigquery import BigQuerySimulator
 
     async with BigQuerySimulator(emulator=bigquery_emulator) as simulator:
+        yield simulator
+
+
+@pytest_asyncio.fixture
+async def sheets_simulator() -> AsyncIterator[SheetsSimulator]:
+    from mirsal_testing.simulators.sheets import SheetsSimulator
+
+    async with SheetsSimulator() as simulator:
         yield simulator
