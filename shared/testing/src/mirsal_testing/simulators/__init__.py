@@ -1,4 +1,4 @@
 """Simulators of the providers, on real sockets: the judges of what arrived, and how often.
 
-`whatsapp`, `smtp` and `sheets` in here hold them.
+`whatsapp`, `smtp`, `bigquery` and `sheets` in here hold them.
 """

@@ -147,7 +147,8 @@ class Plan:
         for simulator in self._used_simulators():
             ports = {setting: str(self._port(setting)) for setting in simulator.ports}
             found |= ports
-            found |= {name: value.format(**ports) for name, value in simulator.gives.items()}
+            places = {**ports, "STATE": str(self._folder.root)}
+            found |= {name: value.format(**places) for name, value in simulator.gives.items()}
         chosen = {name: self._given.get(name) or value for name, value in found.items()}
         return {**chosen, "MIRSAL_URL": f"http://127.0.0.1:{port}"}
 

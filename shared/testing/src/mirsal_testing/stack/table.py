@@ -40,7 +40,8 @@ class Simulator:
     """A stand-in for a provider, started unless the setting `replaced_by` names a real one.
 
     `ports` are the settings that tell it where to listen, the one whose HTTP answers GET /health
-    last. `gives` are settings for the services; `{NAME}` in them is the port of that setting.
+    last. `gives` are settings for the services; `{NAME}` in them is the port of that setting,
+    `{STATE}` the folder that holds the stack's state.
     `defaults` are settings that the services get whichever provider they speak to.
     """
 
@@ -113,6 +114,20 @@ PLATFORM = Table(
                 ),
             },
             defaults={"MIRSAL_BIGQUERY_PROJECT": "mirsal-simulator"},
+        ),
+        Simulator(
+            "sheets-simulator",
+            "mirsal_testing.simulators.sheets",
+            replaced_by="MIRSAL_SHEETS_BASE_URL",
+            ports=("MIRSAL_SIMULATOR_SHEETS_PORT",),
+            gives={
+                "MIRSAL_SHEETS_BASE_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_SHEETS_PORT}",
+                "MIRSAL_SHEETS_TOKEN_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_SHEETS_PORT}/token",
+                "MIRSAL_SHEETS_SIMULATOR_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_SHEETS_PORT}",
+                # The simulator writes it, with a key that it makes, before it is ready.
+                "MIRSAL_SIMULATOR_SHEETS_CREDENTIALS_FILE": "{STATE}/run/sheets-account.json",
+                "MIRSAL_GOOGLE_CREDENTIALS_FILE": "{STATE}/run/sheets-account.json",
+            },
         ),
     ),
 )

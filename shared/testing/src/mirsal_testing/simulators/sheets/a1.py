@@ -84,7 +84,7 @@ def parse_reference(text: str) -> Reference | None:
         title, cells = quoted[1].replace("''", "'"), quoted[2]
     elif "!" in text:
         title, _, cells = text.rpartition("!")
-        if not title or not cells:
+        if not title or title.startswith("'"):
             return None
     else:
         area = parse_area(text)

@@ -29,12 +29,19 @@ def connect_gspread(
 
     Every call ends within `seconds`.
     """
-    # google-auth has no types for these two.
+    # google-auth has no types.
     info = dict(credentials)
     if info["type"] == "service_account":
         login: Any = ServiceCredentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
     else:
-        login = UserCredentials.from_authorized_user_info(info)  # type: ignore[no-untyped-call]
+        # Its own reader of this JSON leaves out where the token comes from.
+        login = UserCredentials(  # type: ignore[no-untyped-call]
+            None,
+            refresh_token=info["refresh_token"],
+            token_uri=info["token_uri"],
+            client_id=info["client_id"],
+            client_secret=info["client_secret"],
+        )
     client = gspread.authorize(login, http_client=_client_for(url))
     client.http_client.session.trust_env = False
     client.set_timeout(seconds)
