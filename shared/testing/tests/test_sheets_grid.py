@@ -32,31 +32,30 @@ class PlainGrid:
     """The same as a list of lists of (value, format)."""
 
     def __init__(self) -> None:
-        self.lines: list[list[list[Any]]] = [[[None, None] for _ in range(SIZE)] for _ in range(SIZE)]
+        self.lines: list[list[list[Any]]] = [self.new_cells(SIZE) for _ in range(SIZE)]
 
-    def width(self) -> int:
-        return len(self.lines[0])
+    def new_cells(self, number: int) -> list[list[Any]]:
+        return [[None, None] for _ in range(number)]
 
     def change(self, kind: str, row: int, column: int, number: int) -> None:
+        lines = self.lines
         if kind == "put":
-            self.lines[row][column][0] = number
+            lines[row][column][0] = number
         elif kind == "remove":
-            self.lines[row][column][0] = None
+            lines[row][column][0] = None
         elif kind == "clear":
-            for line in self.lines[row : row + number]:
+            for line in lines[row : row + number]:
                 for cell in line[column : column + number]:
                     cell[0] = None
         elif kind == "insert_rows":
-            new = [[[None, None] for _ in range(self.width())] for _ in range(number)]
-            self.lines[row:row] = new
+            lines[row:row] = [self.new_cells(len(lines[0])) for _ in range(number)]
         elif kind == "delete_rows":
-            del self.lines[row : row + number]
-        elif kind == "insert_columns":
-            for line in self.lines:
-                line[column:column] = [[None, None] for _ in range(number)]
-        elif kind == "delete_columns":
-            for line in self.lines:
-                del line[column : column + number]
+            del lines[row : row + number]
+        elif kind != "find":
+            for line in lines:
+                line[column : column + number * (kind == "delete_columns")] = (
+                    self.new_cells(number) if kind == "insert_columns" else []
+                )
 
 
 def new_tab() -> Tab:
@@ -95,7 +94,10 @@ def naive_table(lines: list[list[Any]], area: Area) -> Box | None:
             max(p[0] for p in near), max(p[1] for p in near),
         )  # fmt: skip
         grown = (
-            min(grown[0], top), min(grown[1], left), max(grown[2], bottom), max(grown[3], right)
+            min(grown[0], top),
+            min(grown[1], left),
+            max(grown[2], bottom),
+            max(grown[3], right),
         )
         if grown == (top, left, bottom, right):
             return Box(top, left, bottom + 1, right + 1)

@@ -24,6 +24,7 @@ RAW = ValueInputOption.raw
 TYPED = ValueInputOption.user_entered
 INSERT = InsertDataOption.insert_rows
 HEADER = ["الاسم", "phone", "when"]
+Rows = list[list[str | int | float | bool | None]]
 ResultT = TypeVar("ResultT")
 
 
@@ -156,7 +157,7 @@ async def test_rows_drift_where_the_range_is_not_anchored(
         second = book.sheet1.append_row(["x"], value_input_option=RAW, table_range="A1:D1")
         return first["updates"]["updatedRange"], second["updates"]["updatedRange"]
 
-    values: list[list[str | int | float | bool | None]] = [["a", "b"], [], [None, None, None, "late"]]
+    values: Rows = [["a", "b"], [], [None, None, None, "late"]]
     drifted, anchored = await drive(sheets_simulator, work, TabSpec(title="T", values=values))
     assert drifted == "T!D4"
     assert anchored == "T!A2"
@@ -173,7 +174,7 @@ async def test_reading_in_both_dimensions_and_many_ranges(
         found = book.values_batch_get(ranges)["valueRanges"]
         return by_column, sheet.get("E1:F2"), [each.get("values") for each in found], found
 
-    values: list[list[str | int | float | bool | None]] = [["a", "b"], [], ["c", None, "d"]]
+    values: Rows = [["a", "b"], [], ["c", None, "d"]]
     by_column, turned, many, found = await drive(
         sheets_simulator, work, TabSpec(title="It's 1", rows=20, columns=8, values=values)
     )

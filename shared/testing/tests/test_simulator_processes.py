@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 import socket
@@ -17,11 +19,13 @@ import pytest
 from mirsal_testing.servers.processes import find_process
 from mirsal_testing.simulators.bigquery import BigQuerySimulatorClient
 from mirsal_testing.simulators.control_client import ControlClient
+from mirsal_testing.simulators.sheets.gspread_client import connect_gspread
 from mirsal_testing.simulators.smtp import InboxClient
 from mirsal_testing.simulators.whatsapp import WhatsAppSimulatorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from pathlib import Path
 
 STOP_SECONDS = 10
@@ -77,6 +81,31 @@ async def test_whatsapp_process_serves_and_stops() -> None:
                 await client.post(path, json=message, headers={"Authorization": "Bearer T"})
             assert [each.text for each in await simulator.messages()] == ["سلام"] * 3
         assert stop(process) == (0, f"WhatsApp simulator at {url} stopped")
+
+
+async def test_sheets_process_keeps_its_account_over_a_restart(tmp_path: Path) -> None:
+    kept = tmp_path / "account.json"
+    settings = {"MIRSAL_SIMULATOR_SHEETS_CREDENTIALS_FILE": str(kept)}
+
+    def open_book(url: str, credentials: dict[str, str]) -> str:
+        client = connect_gspread(url, credentials)
+        try:
+            return client.open_by_key("any-id").sheet1.title
+        finally:
+            client.http_client.session.close()
+
+    with running("sheets", **settings) as (process, line):
+        assert line.startswith("Google Sheets simulator at http://127.0.0.1:")
+        url = line.split()[4]
+        first = json.loads(kept.read_text())
+        assert kept.stat().st_mode & 0o777 == 0o600
+        assert await asyncio.to_thread(open_book, url, first) == "Sheet1"
+        assert stop(process) == (0, f"Google Sheets simulator at {url} stopped")
+    with running("sheets", **settings) as (_, line):
+        url = line.split()[4]
+        old = {**first, "token_uri": f"{url}/token"}
+        assert await asyncio.to_thread(open_book, url, old) == "Sheet1"
+        assert json.loads(kept.read_text()) == old
 
 
 async def test_smtp_process_serves_and_stops() -> None:
