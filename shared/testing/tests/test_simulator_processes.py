@@ -26,7 +26,6 @@ from mirsal_testing.simulators.whatsapp import WhatsAppSimulatorClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from pathlib import Path
 
 STOP_SECONDS = 10
 

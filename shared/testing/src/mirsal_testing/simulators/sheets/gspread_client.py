@@ -32,10 +32,10 @@ def connect_gspread(
     # google-auth has no types.
     info = dict(credentials)
     if info["type"] == "service_account":
-        login: Any = ServiceCredentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
+        login: Any = ServiceCredentials.from_service_account_info(info, scopes=SCOPES)
     else:
         # Its own reader of this JSON leaves out where the token comes from.
-        login = UserCredentials(  # type: ignore[no-untyped-call]
+        login = UserCredentials(
             None,
             refresh_token=info["refresh_token"],
             token_uri=info["token_uri"],
