@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import httpx
 import pytest
+from gateway.auth.keys import generate_key
 from gateway.issued_ids import IdIssuer
 from mirsal_testing.servers.server import Server
 
@@ -127,6 +128,24 @@ async def test_without_postgres_calls_are_503(
     await wait_for_starts(gateway)
     # What health says may be a second old.
     await wait_for(200, lambda: gateway.client.get("/api/automation/health"))
+
+
+async def test_a_key_that_cannot_be_looked_up_is_503_in_time_whoever_asked_before(
+    gateway: Gateway, postgres_server: Server
+) -> None:
+    """Look-ups go in batches, and none waits for the batch before its own and then as long."""
+    await gateway.put_welcome()
+
+    async def ask(later: float) -> tuple[int, float]:
+        await asyncio.sleep(later)
+        began = time.monotonic()
+        answer = await gateway.client.get(WORKFLOW, headers={"x-api-key": generate_key()})
+        return answer.status_code, time.monotonic() - began
+
+    async with without(postgres_server, "paused"):
+        answers = await asyncio.gather(*(ask(later) for later in (0, 0.3, 0.6)))
+    assert {status for status, _ in answers} == {503}
+    assert max(seconds for _, seconds in answers) < ANSWER_SECONDS
 
 
 async def test_used_up_connections_are_503_and_come_back(make_settings: MakeSettings) -> None:

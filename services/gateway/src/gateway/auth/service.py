@@ -1,5 +1,6 @@
 """Knows callers by their API keys, with a short memory so that few requests ask the database."""
 
+import asyncio
 import time
 
 from mirsal_runtime.batching import Batcher
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 from gateway.auth.keys import digest_of, is_key
 from gateway.auth.schemas import Principal
 from gateway.auth.store import KeyStore
+from gateway.store import CALL_SECONDS, DatabaseUnavailable
 
 REMEMBER_SECONDS = 5.0
 """A revoked key works for at most this long on a gateway that has just seen it."""
@@ -31,7 +33,12 @@ class Doorkeeper:
         if remembered is not None and time.monotonic() < remembered[0]:
             return remembered[1]
         asked_at = time.monotonic()
-        principal = await self._lookups.submit(digest)
+        try:
+            # The batch before may have taken its whole time already.
+            async with asyncio.timeout(CALL_SECONDS):
+                principal = await self._lookups.submit(digest)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
         if principal is None:
             self._remembered.pop(digest, None)
             return None
