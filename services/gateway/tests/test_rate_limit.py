@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 
+import httpx
 import pytest
 from gateway.auth.rate_limit import Hit, OwnWindows, RateLimiter, client_of
 from mirsal_runtime import metrics
@@ -11,15 +12,16 @@ from mirsal_testing.faults.tcp_proxy import TcpProxy
 from mirsal_testing.servers.server import Server
 from pydantic import SecretStr
 
-from services.gateway.tests.conftest import Gateway, MakeSettings, open_gateway, store_key
+from services.gateway.tests.conftest import MakeSettings, open_gateway, store_key
+from services.gateway.tests.processes import free_port, run_gateway
 
 LEADS = "/api/automation/leads"
 
 
-async def call(gateway: Gateway, count: int) -> list[int]:
-    """The statuses of so many calls at once, sorted."""
-    answers = await asyncio.gather(*(gateway.client.get(LEADS) for _ in range(count)))
-    return sorted(answer.status_code for answer in answers)
+async def call(client: httpx.AsyncClient, url: str, count: int) -> list[int]:
+    """The statuses of so many calls at once."""
+    answers = await asyncio.gather(*(client.get(url + LEADS) for _ in range(count)))
+    return [answer.status_code for answer in answers]
 
 
 async def test_over_the_limit_is_429_exactly_so(make_settings: MakeSettings) -> None:
@@ -50,16 +52,26 @@ async def test_over_the_limit_is_429_exactly_so(make_settings: MakeSettings) -> 
 
 
 async def test_an_address_has_one_count_on_all_gateways(make_settings: MakeSettings) -> None:
-    """Two gateways, 150 calls at once each: exactly the limit gets through."""
+    """Two gateway processes, 150 calls at once each: exactly the limit gets through."""
     limit = secrets.randbelow(60) + 100  # A count that no other test has.
     # However busy this machine is, Valkey shall do the counting.
     settings = make_settings(rate_limit_per_minute=limit, rate_limit_wait_ms=20_000)
-    async with open_gateway(settings) as one, open_gateway(settings) as other:
-        results = await asyncio.gather(call(one, 150), call(other, 150))
+    key = await store_key(settings, f"w-{secrets.token_hex(4)}")
+    async with (
+        run_gateway(settings, free_port()) as one,
+        run_gateway(settings, free_port()) as other,
+        httpx.AsyncClient(headers={"x-api-key": key}, timeout=60) as client,
+    ):
+        assert one.pid != other.pid
+        results = await asyncio.gather(call(client, one.url, 150), call(client, other.url, 150))
         statuses = results[0] + results[1]
         assert statuses.count(200) == limit
         assert statuses.count(429) == 300 - limit
-        assert metrics.RATE_LIMITER_ALONE._value.get() == 0
+        for process in (one, other):
+            metrics_text = (
+                await client.get(f"http://127.0.0.1:{process.health_port}/metrics")
+            ).text
+            assert "mirsal_rate_limiter_alone 0.0" in metrics_text
 
 
 async def test_a_key_without_limit_is_never_counted(make_settings: MakeSettings) -> None:
@@ -88,7 +100,7 @@ async def test_a_wrong_key_counts_for_nobody(make_settings: MakeSettings) -> Non
 async def test_without_valkey_each_gateway_counts_for_itself(make_settings: MakeSettings) -> None:
     settings = make_settings(redis_url=SecretStr("redis://127.0.0.1:1/0"), rate_limit_per_minute=20)
     async with open_gateway(settings) as gateway:
-        assert (await call(gateway, 30)).count(200) == 20
+        assert (await call(gateway.client, "", 30)).count(200) == 20
         assert metrics.RATE_LIMITER_ALONE._value.get() == 1
         health = await gateway.client.get("/api/automation/health")
         assert health.status_code == 200
