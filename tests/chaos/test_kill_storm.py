@@ -14,12 +14,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from mirsal_testing.bench.load import name_lead
-from mirsal_testing.bench.product import write_leads
-from mirsal_testing.rest import RestClient
 from mirsal_testing.stack import Stack
-from mirsal_testing.storm.clients import Clients
 from mirsal_testing.storm.records import open_records
+from mirsal_testing.storm.scene import NODES, prepare
 from mirsal_testing.storm.strikes import Strike, strike
 from mirsal_testing.storm.verdict import judge
 from mirsal_testing.storm.witness import open_witness
@@ -28,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mirsal_testing.storm.clients import Clients
     from mirsal_testing.storm.records import Findings
 
 SECONDS = float(os.environ.get("MIRSAL_CHAOS_SECONDS", "25"))
 RATE = 100.0
-LEADS = 500
 # The broker last: everything waits for it.
 VICTIMS = ("orchestrator", "email-worker", "gateway", "whatsapp-worker", "kafka")
 PAUSE_SECONDS = 2.0
@@ -41,16 +38,7 @@ DONE_SECONDS = 10.0
 FAULTS_SHOWN = 10
 SETTINGS = {"MIRSAL_RATE_LIMIT_PER_MINUTE": "0", "MIRSAL_GATEWAYS": "2"}
 WORKFLOW = "storm"
-NODES = ("mail", "chat")
-DEFINITION = {
-    "name": "Storm",
-    "nodes": [
-        {"id": "mail", "type": "email", "config": {"subject": "مرحباً", "body": "{{run.id}}"}},
-        {"id": "chat", "type": "whatsapp", "config": {"text": "أهلاً {{lead.name}} {{run.id}}"}},
-    ],
-    "connections": [{"from": "mail", "to": "chat"}],
-}
-
+WORKFLOW = "storm"
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(SECONDS + 180)]
 
 
@@ -76,16 +64,8 @@ async def strike_in_turn(stack: Stack, clients: Clients) -> list[Strike]:
     raise AssertionError("unreachable")
 
 
-async def prepare(stack: Stack) -> Clients:
-    async with RestClient(stack.url, stack.api_key) as api:
-        await api.import_leads(write_leads(LEADS), LEADS)
-        await api.publish(WORKFLOW, DEFINITION)
-    leads = [name_lead(number) for number in range(1, LEADS + 1)]
-    return Clients(stack.url, stack.api_key, WORKFLOW, leads)
-
-
 async def test_nothing_is_lost_and_nothing_is_sent_twice(stack: Stack) -> None:
-    clients = await prepare(stack)
+    clients = await prepare(stack, WORKFLOW)
     enough = asyncio.Event()
     async with open_records(stack, WORKFLOW) as records, asyncio.TaskGroup() as load:
         storm = load.create_task(clients.storm(RATE, enough))
