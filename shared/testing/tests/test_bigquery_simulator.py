@@ -224,6 +224,11 @@ async def test_what_is_no_widening_is_refused(
         await caller.call(caller.client.update_table, table, ["schema"])
 
 
+async def test_a_table_needs_its_dataset(caller: Caller) -> None:
+    with pytest.raises(exceptions.NotFound, match="Not found: Dataset"):
+        await caller.call(caller.client.create_table, bigquery.Table(caller.name, schema=COLUMNS))
+
+
 async def test_of_two_that_widen_at_once_one_must_look_again(caller: Caller) -> None:
     await caller.make_table()
     first = await caller.call(caller.client.get_table, caller.name)

@@ -67,3 +67,6 @@ class BigQuerySettings(BaseSettings):
     project: Annotated[str, Field(pattern=r"^[a-z0-9:.-]{0,100}$")] = ""
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,1024}$")] = "mirsal"
     location: str = "US"
+    connect_seconds: PositiveFloat = 5.0
+    answer_seconds: PositiveFloat = 30.0
+    threads: PositiveInt = 4

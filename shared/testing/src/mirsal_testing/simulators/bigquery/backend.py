@@ -73,6 +73,13 @@ class Backend:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise GoogleError("backendError", f"bqemulator did not answer: {error!r}") from error
 
+    async def demand_dataset(self, operation: Operation) -> None:
+        """Raises GoogleError where there is none: the emulator would call it its own fault."""
+        project, dataset = operation.project, operation.dataset
+        path = f"/bigquery/v2/projects/{project}/datasets/{dataset}"
+        if (await self.send("GET", path)).status == 404:
+            raise GoogleError("notFound", f"Not found: Dataset {project}:{dataset}")
+
     async def find_table(self, operation: Operation) -> StoredTable | None:
         answer = await self.send("GET", _path(operation))
         if answer.status == 404:

@@ -63,6 +63,7 @@ class TableCalls:
         sent = _read(body)
         table_id = str((sent.get("tableReference") or {}).get("tableId") or "")
         check_new_table(table_id, sent)
+        await self._backend.demand_dataset(operation)
         made = replace(operation, table_id=table_id)
         async with self._locks[made.table]:
             answer = await self._backend.send("POST", path, body)

@@ -1,0 +1,1 @@
+"""BigQuery, where rows go that a sheet does not take."""
