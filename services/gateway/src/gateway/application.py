@@ -5,22 +5,24 @@ from typing import NoReturn
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.auth.admission import Admission
 from gateway.docs_page import docs_router
 from gateway.executions import code_endpoints as code
 from gateway.executions import endpoints as executions
-from gateway.frame import Frame
+from gateway.frame import INTERNAL, Frame
 from gateway.health import endpoints as health
 from gateway.leads import endpoints as leads
 from gateway.problems import Fault, Problem, invalid, unavailable
 from gateway.runs import endpoints as runs
 from gateway.services import caller_of, services_of
+from gateway.shortcut import Answer, Shortcut
 from gateway.store import DatabaseUnavailable
 from gateway.workflows import endpoints as workflows
 
@@ -28,43 +30,66 @@ TITLE = "Mirsal"
 VERSION = "1.0.0"
 _EXPOSED = ["Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 
+_OFTEN = (
+    runs.start_run,
+    executions.send_email,
+    executions.send_whatsapp,
+    executions.read_execution,
+    runs.read_run,
+)
+
 log = structlog.get_logger(__name__)
 
 
-def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI within layers of the gateway's own, which see every request first."""
+
+    layers: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        scope["app"] = self
+        await self.layers(scope, receive, send)
+
+
+def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) -> Application:
     """The application; whoever serves it sets `app.state.services` first."""
-    middleware = [Middleware(Frame)]
-    if cors_origins:
-        middleware.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=cors_origins,
-                allow_methods=["GET", "POST", "PUT"],
-                allow_headers=["x-api-key", "content-type", "idempotency-key", "traceparent"],
-                expose_headers=_EXPOSED,
-            )
-        )
-    app = FastAPI(
+    app = Application(
         title=TITLE,
         version=VERSION,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=[*middleware, Middleware(Admission)],
+        # Its own would record what callers sent; `mirsal_runtime.telemetry` does not.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    # The routes under most load come first: they are tried in order.
     routers = (runs.router, executions.router, code.router, workflows.router, leads.router)
     for router in (*routers, health.router):
         app.include_router(router)
     if with_metrics:
         app.include_router(health.metrics_router)
     app.include_router(docs_router)
-    app.add_exception_handler(Problem, _answer_problem)
-    app.add_exception_handler(DatabaseUnavailable, _answer_unavailable)
-    app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_exception_handler(HTTPException, _answer_http_error)
+    for kind, answer in _ANSWERS.items():
+        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(Exception, _answer_internal)
+    routes = [*runs.router.routes, *executions.router.routes]
+    often = [each for each in routes if isinstance(each, APIRoute) and each.endpoint in _OFTEN]
+    served = Shortcut(super(Application, app).__call__, often, _ANSWERS)
+    app.layers = _frame(Admission(served), cors_origins)
     return app
+
+
+def _frame(app: ASGIApp, cors_origins: tuple[str, ...]) -> ASGIApp:
+    if cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=cors_origins,
+            allow_methods=["GET", "POST", "PUT"],
+            allow_headers=["x-api-key", "content-type", "idempotency-key", "traceparent"],
+            expose_headers=_EXPOSED,
+        )
+    return Frame(app)
 
 
 async def _answer_problem(_request: Request, error: Exception) -> Response:
@@ -107,3 +132,15 @@ async def _answer_http_error(_request: Request, error: Exception) -> Response:
 
 def _fail(error: Exception) -> NoReturn:
     raise TypeError(f"no answer for {type(error).__name__}") from error
+
+
+async def _answer_internal(_request: Request, _error: Exception) -> Response:
+    return INTERNAL.to_response()
+
+
+_ANSWERS: dict[type[Exception], Answer] = {
+    Problem: _answer_problem,
+    DatabaseUnavailable: _answer_unavailable,
+    RequestValidationError: _answer_invalid,
+    HTTPException: _answer_http_error,
+}

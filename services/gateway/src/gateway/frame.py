@@ -18,7 +18,7 @@ _SECURITY = [
 ]
 _CSP = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _OTHER_ROUTE = "other"
-_INTERNAL = Problem(500, "internal", "Internal error", "This is a fault of the server's.")
+INTERNAL = Problem(500, "internal", "Internal error", "This is a fault of the server's.")
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +54,11 @@ class Frame:
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("request_failed", error=type(error).__name__, where=where)
             if status:
-                raise
-            await _INTERNAL.to_response()(scope, receive, send_with_headers)
+                # Whole, if it is FastAPI's 500; else broken off, which only the server can show.
+                if status != INTERNAL.status:
+                    raise
+                return
+            await INTERNAL.to_response()(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", _OTHER_ROUTE)
             metrics.REQUEST_SECONDS.labels(route, scope["method"], str(status)).observe(

@@ -33,7 +33,8 @@ class IdIssuer:
 
     def name(self, kind: Kind, workspace: str, stem: bytes) -> str:
         """The id of this kind with this stem."""
-        return str(UUID(bytes=stem + self._mac(kind, workspace, stem)))
+        text = (stem + self._mac(kind, workspace, stem)).hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def stem_of(self, kind: Kind, workspace: str, text: str) -> bytes | None:
         """The stem of an id that was issued for this kind and workspace; None for any other."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
+from mirsal_runtime.batching import Batcher
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing, Publisher
 from mirsal_runtime.health import Check, gather_reasons
 
@@ -23,6 +24,7 @@ class Intake:
     def __init__(self, publisher: Publisher, check: Check) -> None:
         self._publisher = publisher
         self._check = check
+        self._singles: Batcher[Outgoing, None] = Batcher(self._send_singles, parallel=2)
         self._watch: asyncio.Task[None] | None = None
 
     async def publish(self, messages: Sequence[Outgoing], *, until: float) -> None:
@@ -35,7 +37,10 @@ class Intake:
             raise BrokerUnavailable("Kafka did not answer lately")
         try:
             async with asyncio.timeout_at(until):
-                await self._publisher.send(messages)
+                if len(messages) == 1:
+                    await self._singles.submit(messages[0])
+                else:
+                    await self._publisher.send(messages)
         except TimeoutError as error:
             self._begin_watch()
             raise BrokerUnavailable("Kafka did not acknowledge in time") from error
@@ -48,6 +53,10 @@ class Intake:
         if self._watch is not None:
             self._watch.cancel()
         await self._publisher.stop()
+
+    async def _send_singles(self, messages: Sequence[Outgoing]) -> Sequence[None]:
+        await self._publisher.send(messages)
+        return [None] * len(messages)
 
     def _begin_watch(self) -> None:
         if self._watch is None:

@@ -52,13 +52,11 @@ class Envelope(NamedTuple):
 
     def to_headers(self) -> Headers:
         """The envelope as Kafka headers; attributes that are empty are left out."""
-        headers: Headers = [("ce_specversion", b"1.0"), ("content-type", CONTENT_TYPE)]
-        headers.extend(
-            (header, value.encode())
-            for header, value in zip(HEADER_NAMES, self, strict=True)
-            if value
-        )
-        return headers
+        return [
+            ("ce_specversion", b"1.0"),
+            ("content-type", CONTENT_TYPE),
+            *[(name, value.encode()) for name, value in zip(HEADER_NAMES, self) if value],  # noqa: B905 - as many as fields
+        ]
 
     @classmethod
     def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> "Envelope":

@@ -15,13 +15,14 @@ from mirsal_runtime.ledger import Standing
 from mirsal_runtime.presence import Presence
 from mirsal_runtime.reporting import LONGEST_PAUSE, SHORTEST_PAUSE, Reporter, keep_trying
 from mirsal_runtime.statuses import Ending
-from mirsal_runtime.telemetry import trace_id_of
+from mirsal_runtime.telemetry import BurstLog, trace_id_of
 from mirsal_runtime.work import Work
 
 Course: TypeAlias = Literal["done", "held", "dropped"]
 """`done`: its offset may pass. `held`: another has it, set it aside. `dropped`: not ours now."""
 
 log = structlog.get_logger(__name__)
+successes = BurstLog(log)
 
 
 class Maker(Protocol):
@@ -124,7 +125,7 @@ class Server:
     def _tell(self, work: Work, ending: Ending) -> None:
         metrics.ATTEMPT_OUTCOMES.labels(self._connector, ending.label).inc()
         command = work.command
-        log.info(
+        (successes if ending.state == "succeeded" else log).info(
             "attempt_ended",
             outcome=ending.label,
             code=ending.code,

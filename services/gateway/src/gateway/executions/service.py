@@ -63,7 +63,7 @@ class DirectCalls:
         workspace = call.caller.workspace
         run_id = self._launcher.issuer.name("run", workspace, stem)
         execution_id = self._launcher.issuer.name("execution", workspace, stem)
-        order = order._replace(stem=stem, execution_id=execution_id)
+        order = order._replace(run_id=run_id, execution_id=execution_id)
         ids = {"executionId": execution_id, "runId": run_id}
         await self._launcher.launch(
             call, [order], [call.traceparent], until=deadlines.answer, ids={**ids}
@@ -77,7 +77,7 @@ class DirectCalls:
     async def _resolve(
         self, call: Call, connector: str, wanted: SendOne | Problem, body: Json | Problem
     ) -> Order:
-        """What the body names, checked in the order 403, 422, 404; without a stem yet."""
+        """What the body names, checked in the order 403, 422, 404; without ids yet."""
         workspace = call.caller.workspace
         if isinstance(wanted, Problem):
             named = _workflow_named_in(body)
@@ -92,7 +92,7 @@ class DirectCalls:
             raise invalid(faults)
         if lead is None:
             raise not_found("There is no such lead.", [Fault("there is no such lead", "/leadId")])
-        return Order(b"", wanted.workflow_id, DIRECT_VERSION, Graph(nodes=(node,)), lead, {})
+        return Order("", wanted.workflow_id, DIRECT_VERSION, Graph(nodes=(node,)), lead, {})
 
     async def _resolve_check(
         self, call: Call, wanted: CheckCode | Problem, body: Json | Problem

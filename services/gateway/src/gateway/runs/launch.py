@@ -49,7 +49,7 @@ class Call(NamedTuple):
 class Order(NamedTuple):
     """One run to start."""
 
-    stem: bytes
+    run_id: str
     workflow_id: str
     version: int
     graph: Graph
@@ -115,7 +115,7 @@ class Launcher:
         messages = []
         total = 0
         for order, traceparent in zip(orders, traceparents, strict=True):
-            message = self._to_message(call.caller.workspace, order, now, traceparent)
+            message = _to_message(call.caller.workspace, order, now, traceparent)
             size = size_of(message)
             total += size
             if size > MAX_MESSAGE_BYTES:
@@ -137,35 +137,32 @@ class Launcher:
             ) from error
         log.debug("start_acknowledged", ids=ids, trace_id=telemetry.trace_id_of(traceparents[0]))
 
-    def _to_message(
-        self, workspace: str, order: Order, now: datetime, traceparent: str
-    ) -> Outgoing:
-        run_id = self.issuer.name("run", workspace, order.stem)
-        request = RunRequested(
-            workspace=workspace,
-            run_id=run_id,
-            workflow_id=order.workflow_id,
-            version=order.version,
-            graph=order.graph,
-            lead=order.lead,
-            input=order.input,
-            execution_id=order.execution_id,
-            requested_at=now,
-        )
-        envelope = Envelope(
-            id=run_id,
-            type=RunRequested.TYPE,
-            source=SOURCE,
-            subject=run_id,
-            workspace=workspace,
-            time=now.isoformat(),
-            traceparent=traceparent,
-            execution_id=order.execution_id or "",
-            workflow_id=order.workflow_id,
-        )
-        return Outgoing(
-            EXECUTIONS_REQUESTED_V1.name, run_id, request.to_json(), envelope.to_headers()
-        )
+
+def _to_message(workspace: str, order: Order, now: datetime, traceparent: str) -> Outgoing:
+    run_id = order.run_id
+    request = RunRequested(
+        workspace=workspace,
+        run_id=run_id,
+        workflow_id=order.workflow_id,
+        version=order.version,
+        graph=order.graph,
+        lead=order.lead,
+        input=order.input,
+        execution_id=order.execution_id,
+        requested_at=now,
+    )
+    envelope = Envelope(
+        id=run_id,
+        type=RunRequested.TYPE,
+        source=SOURCE,
+        subject=run_id,
+        workspace=workspace,
+        time=now.isoformat(),
+        traceparent=traceparent,
+        execution_id=order.execution_id or "",
+        workflow_id=order.workflow_id,
+    )
+    return Outgoing(EXECUTIONS_REQUESTED_V1.name, run_id, request.to_json(), envelope.to_headers())
 
 
 def _check_key(key: str) -> str:

@@ -64,7 +64,7 @@ class Starts:
         run_ids = [self._launcher.issuer.name("run", workspace, each) for each in stems]
         orders = [
             Order(each, workflow_id, version, known.graph, lead, wanted.input)
-            for each, lead in zip(stems, leads, strict=True)
+            for each, lead in zip(run_ids, leads, strict=True)
         ]
         if wanted.lead_ids:
             # One trace a run: a thousand runs in the caller's own trace are of no use.

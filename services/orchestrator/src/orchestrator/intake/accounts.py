@@ -2,7 +2,7 @@
 
 import structlog
 from mirsal_runtime import metrics
-from mirsal_runtime.telemetry import trace_id_of
+from mirsal_runtime.telemetry import BurstLog, trace_id_of
 
 from orchestrator.store.buckets import COUNTED
 from orchestrator.store.runs import RunWrite
@@ -10,6 +10,7 @@ from orchestrator.store.runs import RunWrite
 RESTING = frozenset({"paused", "unconfirmed"})
 
 log = structlog.get_logger(__name__)
+successes = BurstLog(log)
 
 
 def account_for(write: RunWrite) -> None:
@@ -24,7 +25,7 @@ def account_for(write: RunWrite) -> None:
                 )
     if state.is_final or state.status in RESTING:
         reason = state.reason
-        log.info(
+        (successes if state.status == "succeeded" else log).info(
             "run_ended" if state.is_final else "run_rests",
             status=state.status,
             code=None if reason is None else reason["code"],
