@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+import structlog
 from aiohttp import web
 from mirsal_contracts.leads import Lead
 from mirsal_runtime import telemetry
 from mirsal_runtime.telemetry import (
     HIDDEN,
+    BurstLog,
     RepetitionFilter,
     child_traceparent,
     hide_personal_data,
@@ -200,3 +202,16 @@ async def test_spans_reach_a_collector_and_a_dead_one_holds_nobody_up() -> None:
     assert len(bodies) == 1
     assert b"send mail" in bodies[0]
     assert telemetry._tracers == []
+
+
+def test_burst_is_sampled_and_counted() -> None:
+    second = [1.0]
+    with structlog.testing.capture_logs() as logged:
+        lines = BurstLog(structlog.get_logger(), per_second=2, clock=lambda: second[0])
+        for number in range(5):
+            lines.info("done", number=number)
+        second[0] = 2.5
+        lines.info("done", number=5)
+        lines.info("done", number=6)
+    assert [line["number"] for line in logged] == [0, 1, 5, 6]
+    assert [line.get("left_out") for line in logged] == [None, None, 3, None]

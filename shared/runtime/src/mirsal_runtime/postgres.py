@@ -7,6 +7,8 @@ import orjson
 from pydantic import SecretStr
 
 CONNECT_SECONDS = 5.0
+# A statement's plan is made for the tables as they were: on a new installation, empty.
+PLAN_SECONDS = 30
 
 
 async def open_pool(
@@ -30,6 +32,7 @@ async def open_pool(
         max_size=size,
         timeout=CONNECT_SECONDS,
         command_timeout=statement_seconds + 1,
+        max_cached_statement_lifetime=PLAN_SECONDS,
         init=_speak_json,
         reset=_keep_session,
         server_settings={
@@ -39,6 +42,9 @@ async def open_pool(
             "statement_timeout": str(int(statement_seconds * 1000)),
             "lock_timeout": str(int(lock_seconds * 1000)),
             "timezone": "UTC",
+            # All statements find their rows by key. Planned while a table was small, PostgreSQL
+            # would read it whole each time, and go on so until it is analysed.
+            "enable_seqscan": "off",
         },
     )
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from enum import Enum
 from types import TracebackType
@@ -149,16 +149,23 @@ class BurstLog:
     next second says how many (`left_out`). A line costs ten times what its counter costs.
     """
 
-    def __init__(self, log: structlog.typing.FilteringBoundLogger, *, per_second: int = 50) -> None:
+    def __init__(
+        self,
+        log: structlog.typing.FilteringBoundLogger,
+        *,
+        per_second: int = 50,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._log = log
         self._per_second = per_second
+        self._clock = clock
         self._second = 0
         self._lines = 0
         self._left_out = 0
 
     def info(self, event: str, **ids: object) -> None:
         """Log the line, or count it."""
-        second = int(time.monotonic())
+        second = int(self._clock())
         if second != self._second:
             self._second, self._lines = second, 0
         self._lines += 1

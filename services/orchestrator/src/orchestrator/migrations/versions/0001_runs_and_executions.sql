@@ -76,7 +76,10 @@ CREATE TABLE execution_logs (
 ) WITH (fillfactor = 80);
 CREATE INDEX execution_logs_by_lead ON execution_logs (workflow_id, lead_id);
 CREATE INDEX execution_logs_by_status ON execution_logs (status);
-CREATE INDEX execution_logs_by_creation ON execution_logs (created_at);
+-- Rows come in the order of this time, so a summary of each range of pages finds them, at a
+-- hundredth of what another B-tree takes: every change of a status is a new entry in each of those.
+CREATE INDEX execution_logs_by_creation
+    ON execution_logs USING brin (created_at) WITH (autosummarize = on);
 CREATE INDEX execution_logs_by_run ON execution_logs (run_id);
 -- The pages of a workflow's log, oldest first.
 CREATE INDEX execution_logs_by_workflow
