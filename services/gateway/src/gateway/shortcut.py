@@ -41,7 +41,7 @@ class Shortcut:
         self._app = app
         self._ways: dict[str, list[_Way]] = {}
         for route in routes:
-            for method in route.methods:
+            for method in route.methods or ():
                 self._ways.setdefault(method, []).append(_way_of(route))
         self._answers = dict(answers)
         self._raised = tuple(answers)

@@ -108,7 +108,7 @@ class DirectCalls:
             config={"language": wanted.language, "code": wanted.code, "check": True},
         )
         graph = Graph(nodes=(node,))
-        return Order(b"", wanted.workflow_id, DIRECT_VERSION, graph, Lead(id=CHECK_NODE), {})
+        return Order("", wanted.workflow_id, DIRECT_VERSION, graph, Lead(id=CHECK_NODE), {})
 
     async def _require(self, question: StartQuestion) -> list[Lead | None]:
         facts = await self._finder.find(question)
