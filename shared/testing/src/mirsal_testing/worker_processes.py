@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -45,6 +46,13 @@ class WorkerProcess:
         self._process: asyncio.subprocess.Process | None = None
         self.log = log
         self.health_url = f"http://127.0.0.1:{environment['MIRSAL_HEALTH_PORT']}"
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        if self._process is None:
+            raise LookupError("the process was never started")
+        return self._process.pid
 
     async def start(self, **environment: str) -> None:
         """Start the process, with more environment variables; does not wait until it is ready."""
@@ -122,6 +130,8 @@ class Field:
         self._news = asyncio.Event()
         self.statuses: dict[str, list[Status]] = defaultdict(list)
         """What was reported of each run, in order."""
+        self.arrivals: dict[str, float] = {}
+        """When each command's first status was here, in seconds of the wall clock."""
 
     def process(self, name: str, arguments: Sequence[str], **environment: str) -> WorkerProcess:
         """A process that is not started yet; the test's end kills it."""
@@ -197,10 +207,13 @@ class Field:
         """Gather statuses until cancelled."""
         async with self._reader(NODE_STATUSES_V1) as consumer:
             while True:
-                for records in (await consumer.getmany(timeout_ms=100)).values():
+                found = await consumer.getmany(timeout_ms=100)
+                now = time.time()
+                for records in found.values():
                     for record in records:
                         status = NODE_STATUS.validate_json(record.value or b"")
                         self.statuses[status.run_id].append(status)
+                        self.arrivals.setdefault(status.command_id, now)
                 self._news.set()
 
     async def close(self) -> None:

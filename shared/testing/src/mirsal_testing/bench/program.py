@@ -14,11 +14,20 @@ from typing import TYPE_CHECKING
 import psutil
 from pydantic import BaseModel
 
+from mirsal_testing.bench.code.measure import measure_code
 from mirsal_testing.bench.figures import Figures, middle
 from mirsal_testing.bench.measure import Scenario, measure
 from mirsal_testing.bench.product import Product
 from mirsal_testing.bench.raw.pipeline import RawPipeline
-from mirsal_testing.bench.verdict import BURST, Bar, Ratio, check_bars, compare
+from mirsal_testing.bench.verdict import (
+    BURST,
+    CODE_RATES,
+    Bar,
+    Ratio,
+    check_bars,
+    code_targets,
+    compare,
+)
 from mirsal_testing.servers import choose_servers
 
 if TYPE_CHECKING:
@@ -28,9 +37,15 @@ if TYPE_CHECKING:
     from mirsal_testing.servers import Servers
 
 
+CODE_NAMES = [name for language in CODE_RATES for name in code_targets(language)]
+
+
 @dataclass(frozen=True)
 class Program:
-    """How much is measured. `paced` are rates a second, each held for `paced_seconds`."""
+    """How much is measured. `paced` are rates a second, each held for `paced_seconds`.
+
+    What begins with `code_` is for customers' code.
+    """
 
     burst: int = 5_000
     connections: int = 64
@@ -38,6 +53,8 @@ class Program:
     paced: tuple[int, ...] = (50, 200)
     paced_seconds: int = 20
     warm_up: int = 500
+    code_burst: int = 1_500
+    code_warm_up: int = 100
 
     def scenarios(self) -> list[tuple[Scenario, int]]:
         """Each with how often it is measured."""
@@ -49,7 +66,16 @@ class Program:
         return [bursts, *paced]
 
 
-QUICK = Program(burst=300, connections=16, repeat=1, paced=(50,), paced_seconds=3, warm_up=50)
+QUICK = Program(
+    burst=300,
+    connections=16,
+    repeat=1,
+    paced=(50,),
+    paced_seconds=3,
+    warm_up=50,
+    code_burst=60,
+    code_warm_up=10,
+)
 
 
 class Machine(BaseModel):
@@ -92,6 +118,8 @@ async def carry_out(
                 for figures in await measure_target(target, program, folder):
                     found.append(figures)
                     on_figures(figures)
+        if not only or any(word in name for name in CODE_NAMES for word in only):
+            found += await measure_code(servers, folder, program, on_figures)
     return Results(machine=machine, figures=found, ratios=compare(found), bars=check_bars(found))
 
 

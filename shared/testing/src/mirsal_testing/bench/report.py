@@ -47,7 +47,8 @@ class Report:
         machine = results.machine
         self._console.print(
             f"\n{machine.cores} cores, {machine.system}, Python {machine.python}; "
-            "times in ms, from when the POST was due"
+            f"load {machine.load_before} before; "
+            "times in ms, from when the POST (code: the command) was due"
         )
         self._show_figures(results.figures)
         self._show_processes(results.figures)
@@ -61,7 +62,10 @@ class Report:
 
     def _show_figures(self, all_figures: Sequence[Figures]) -> None:
         columns = ("runs", "runs/s", "p50", "p95", "p99", "POST p50", "POST p99", "CPU a run")
-        table = _table("From request to second message (or to the end of a noop run)", columns)
+        table = _table(
+            "To the second message (noop: to the end of the run; code: from command to status)",
+            columns,
+        )
         for figures in all_figures:
             table.add_row(
                 f"{figures.target}, {figures.scenario}",

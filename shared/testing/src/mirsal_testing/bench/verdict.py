@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mirsal_testing.bench.figures import Figures
 
@@ -15,6 +15,9 @@ NOOP, WHATSAPP = "Mirsal, noop", "Mirsal, WhatsApp"
 BARE, BARE_WITH_PROVIDER = "bare, without provider", "bare, with provider"
 BURST = "burst"
 BUSY_SHARE = 0.10
+CODE_RATE = 20
+CODE_RATES: Final[Mapping[str, int]] = {"python": 200, "javascript": 350}
+"""The languages that customers' code may be in, and how many runs a second are promised."""
 
 
 class Ratio(BaseModel):
@@ -35,15 +38,24 @@ class Bar(BaseModel):
     passed: bool
 
 
+def code_targets(language: str) -> tuple[str, str]:
+    """The names of the code runner and of its ceiling, the boxes alone."""
+    return f"Mirsal, {language} code", f"bare boxes, {language} code"
+
+
 def compare(figures: Sequence[Figures]) -> list[Ratio]:
     """The ratios of all scenarios that both sides were measured in."""
     found = []
-    for ours, bare in ((NOOP, BARE), (WHATSAPP, BARE_WITH_PROVIDER)):
+    pairs = {
+        "without providers": (NOOP, BARE),
+        "with providers": (WHATSAPP, BARE_WITH_PROVIDER),
+        **{f"{language} code": code_targets(language) for language in CODE_RATES},
+    }
+    for side, (ours, bare) in pairs.items():
         for scenario in dict.fromkeys(each.scenario for each in figures):
             mine, other = _find(figures, ours, scenario), _find(figures, bare, scenario)
             if mine is None or other is None:
                 continue
-            side = "without providers" if ours == NOOP else "with providers"
             if scenario == BURST:
                 found.append(_ratio(f"runs/s, burst, {side}", mine, other, _rate))
             else:
@@ -70,6 +82,20 @@ def check_bars(figures: Sequence[Figures]) -> list[Bar]:
         bars.append(_at_most("50/s, p50 to the second message in ms", 30, paced.to_end.p50))
         bars.append(_at_most("50/s, p99 to the second message in ms", 100, paced.to_end.p99))
         bars.append(_at_most("50/s, p99 of the POST in ms", 50, paced.post.p99))
+    return bars + [bar for language in CODE_RATES for bar in _code_bars(figures, language)]
+
+
+def _code_bars(figures: Sequence[Figures], language: str) -> list[Bar]:
+    target, _ = code_targets(language)
+    burst, paced = _find(figures, target, BURST), _find(figures, target, f"{CODE_RATE}/s")
+    bars = []
+    if burst:
+        least = CODE_RATES[language]
+        bars.append(_at_least(f"{language} code, runs/s", least, burst.runs_per_second))
+    if paced:
+        what = f"{language} code, {CODE_RATE}/s, from command to status in ms"
+        bars.append(_at_most(f"{what}, p50", 20, paced.to_end.p50))
+        bars.append(_at_most(f"{what}, p99", 60, paced.to_end.p99))
     return bars
 
 

@@ -1,0 +1,1 @@
+"""Customers' code under load: through the service, and in the bare boxes as its ceiling."""
