@@ -137,6 +137,16 @@ async def test_a_killed_box_and_a_killed_service_cost_a_retry_at_most(
     assert run["executions"][0]["output"]["result"] == "whole"
     assert stack.pids("code-runner") == {1: service}
 
+    once = node("slow", code("python", SLOW, limits=LONG), retry={"attempts": 1})
+    await api.publish("code-once", {"name": "Once", "nodes": [once]})
+    run_id = await api.start_run("code-once", person.id)
+    await asyncio.sleep(0.7)
+    for box in psutil.Process(service).children():
+        box.kill()
+    run = await api.wait_for_run(run_id)
+    assert run["status"] == "failed"
+    assert run["executions"][0]["error"]["code"] == "box_died"
+
     run_id = await api.start_run("code-slow", person.id)
     await asyncio.sleep(0.7)
     boxes = psutil.Process(service).children()

@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from code_runner.crew import Crew, Said
-from code_runner.main import connector
+from code_runner.main import connector, settings_of
 from code_runner.process import Box
 from code_runner.run import Runner
 from code_runner.settings import CodeSettings
+from mirsal_contracts.message import JsonObject
+from mirsal_contracts.statuses import NodeSucceeded
+from mirsal_testing.commands import make_command
 from mirsal_testing.connector_suite import ConnectorCase, ConnectorSuite
-
-if TYPE_CHECKING:
-    from mirsal_contracts.message import JsonObject
+from mirsal_testing.worker_rig import WorkerRig
 
 SECRET = "person-7f3a91@example.com"
 
@@ -39,6 +40,44 @@ class TroubledCrew(Crew):
         if self.trouble == "hangs":
             await asyncio.Event().wait()
         return await super().run(box, job, seconds)
+
+
+SLOW: JsonObject = {"language": "python", "code": "import time\ndef main(input): time.sleep(30)"}
+QUICK: JsonObject = {"language": "python", "code": "def main(input): return 1"}
+
+
+async def test_a_workspace_whose_code_hangs_holds_up_no_other(
+    artefacts: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRSAL_CODE_BOXES", "3")
+    crew = Crew(artefacts, boxes=3, runs_per_box=100)
+    await crew.start()
+
+    @asynccontextmanager
+    async def open_runner() -> AsyncIterator[Runner]:
+        yield Runner(crew, CodeSettings())
+
+    settings = settings_of()
+    rig = WorkerRig(
+        replace(connector, open=open_runner),
+        tmp_path,
+        slots=settings.slots,
+        workspace_slots=settings.workspace_slots,
+    )
+    try:
+        async with rig:
+            slow: JsonObject = {**SLOW, "limits": {"seconds": 10}}
+            greedy = [make_command("code", slow, workspace="greedy") for _ in range(20)]
+            rig.deliver(*greedy)
+            await asyncio.sleep(0.3)
+            for _ in range(3):
+                quick = make_command("code", QUICK, workspace="other")
+                async with asyncio.timeout(4):
+                    status = await rig.run(quick)
+                assert isinstance(status, NodeSucceeded)
+            assert len(rig.statuses) == 3, "all that hangs does so still"
+    finally:
+        await crew.close()
 
 
 class TestCodeRunner(ConnectorSuite):

@@ -1,15 +1,11 @@
 """What a user sees of a run: results, logs, mistakes with their places, the limits."""
 
-import asyncio
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from code_runner.process import BoxDied
 from code_runner.rehearsal import Machine
 
 ECHO = {
@@ -102,75 +98,3 @@ async def test_logs_are_cut_at_their_limit(machine: Machine) -> None:
     assert ran.truncated
     assert len(ran.logs.encode()) == 64 * 1024
     assert ran.verdict.result == 1
-
-
-async def test_a_box_that_is_killed_is_replaced(machine: Machine) -> None:
-    before = set(machine.crew.pids)
-    running = asyncio.create_task(machine.run("python", ASLEEP["python"], seconds=9))
-    await asyncio.sleep(0.3)
-    for pid in before:
-        psutil.Process(pid).kill()
-    with pytest.raises(BoxDied):
-        await running
-    async with asyncio.timeout(20):
-        while before & set(machine.crew.pids) or len(machine.crew.pids) < len(before):
-            await asyncio.sleep(0.05)
-    assert (await machine.run("python", ECHO["python"], 1)).verdict.result == 1
-
-
-async def test_no_workspace_has_all_boxes(machine: Machine) -> None:
-    hogs = [
-        asyncio.create_task(machine.run("python", ASLEEP["python"], seconds=8, workspace="greedy"))
-        for _ in range(6)
-    ]
-    await asyncio.sleep(0.2)
-    async with asyncio.timeout(4):
-        other = await machine.run("python", ECHO["python"], 1, workspace="other")
-    assert other.verdict.result == 1
-    assert not any(hog.done() for hog in hogs)
-    for hog in hogs:
-        hog.cancel()
-    await asyncio.gather(*hogs, return_exceptions=True)
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-async def test_many_runs_leave_memory_and_descriptors_flat(machine: Machine, language: str) -> None:
-    async def run(times: int) -> None:
-        await asyncio.gather(*(machine.run(language, ECHO[language], GIVEN) for _ in range(times)))
-
-    await run(60)
-    boxes = [psutil.Process(pid) for pid in machine.crew.pids]
-    memory = sum(box.memory_info().rss for box in boxes)
-    own = count_descriptors()
-    await run(300)
-    assert {box.pid for box in boxes} == set(machine.crew.pids)
-    assert sum(box.memory_info().rss for box in boxes) < memory + 12 * 1024 * 1024 * len(boxes)
-    assert count_descriptors() == own
-
-
-def count_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def status_of(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
-    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-
-
-def files_of(pid: int) -> list[str]:
-    """What a box has open but sockets, pipes, its guests and the page of its logs."""
-    targets = [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
-    known = (".cwasm", "/dev/null", "/memfd:mirsal-logs (deleted)")
-    return [each for each in targets if each.startswith("/") and not each.endswith(known)]
-
-
-async def test_a_box_has_nothing_that_it_needs_not(machine: Machine) -> None:
-    for pid in machine.crew.pids:
-        status = status_of(pid)
-        assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
-        assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
-        assert "0" not in status["Uid"].split()
-        if os.getuid() == 0:
-            assert int(status["CapBnd"], 16) == 0
-            assert Path(f"/proc/{pid}/environ").read_bytes() == b""  # noqa: ASYNC240 - no disk
-            assert files_of(pid) == []

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from code_runner.crew import Said
-from code_runner.run import Allowed, failure_of
+from code_runner.run import failure_of
+from code_runner.settings import Allowed
 from code_runner.verdict import Outcome, Verdict, depth_exceeds, judge, judge_reply
 from mirsal_contracts.commands import RunNode
 from mirsal_runtime.statuses import fail

@@ -49,6 +49,21 @@ def test_lone_account_has_the_whole_pool_in_order() -> None:
     assert (pool.running, pool.waiting) == (10, 4)
 
 
+def test_no_account_holds_more_than_the_most_that_one_may() -> None:
+    pool = Pool(10, most=8)
+    greedy = [work_of("a") for _ in range(20)]
+    for work in greedy:
+        pool.put(work)
+    assert take_all(pool) == greedy[:8]
+    other = work_of("b")
+    pool.put(other)
+    assert take_all(pool) == [other]
+    pool.release(other)
+    assert take_all(pool) == []
+    pool.release(greedy[0])
+    assert take_all(pool) == [greedy[8]]
+
+
 def test_accounts_that_wait_together_share_equally() -> None:
     pool = Pool(30)
     for account in ("a", "b", "c"):

@@ -5,7 +5,7 @@ One more box than may run at a time is kept warm. No workspace has all of them a
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -35,7 +35,7 @@ class Said(NamedTuple):
 
 
 class Crew:
-    """Boxes to run code in."""
+    """Boxes to run code in: `boxes` runs at a time, of a workspace as many as `most_of` says."""
 
     def __init__(
         self,
@@ -43,11 +43,13 @@ class Crew:
         *,
         boxes: int,
         runs_per_box: int,
+        most_of: Callable[[str], int] | None = None,
         do_without: frozenset[Part] = frozenset(),
     ) -> None:
         self._artefacts = artefacts
         self._boxes = boxes
         self._runs_per_box = runs_per_box
+        self._most_of = most_of or (lambda _workspace: boxes - 1)
         self._do_without = do_without
         self._idle: deque[Box] = deque()
         self._all: set[Box] = set()
@@ -132,7 +134,7 @@ class Crew:
     def _may_have(self, workspace: str) -> bool:
         return (
             self._busy < self._boxes
-            and self._busy_of[workspace] < self._boxes - 1
+            and self._busy_of[workspace] < self._most_of(workspace)
             and any(not box.ended for box in self._idle)
         )
 

@@ -14,6 +14,8 @@ from code_runner.run import Runner, run_code
 from code_runner.settings import CodeSettings
 
 SERVICE = "code-runner"
+# A slot is held somewhat longer than a box: until the status is acknowledged.
+SLOTS_PER_BOX = 2
 
 
 @asynccontextmanager
@@ -24,6 +26,7 @@ async def open_runner() -> AsyncIterator[Runner]:
         native_files(settings.guests_dir or guest_folder()),
         boxes=settings.boxes,
         runs_per_box=settings.runs_per_box,
+        most_of=settings.boxes_of,
         do_without=settings.do_without,
     )
     try:
@@ -34,11 +37,14 @@ async def open_runner() -> AsyncIterator[Runner]:
 
 
 def settings_of() -> ConnectorSettings:
-    """The runtime's settings, by default with as many slots as the boxes can use soon."""
-    settings = ConnectorSettings()
-    if "MIRSAL_SLOTS" in os.environ:
-        return settings
-    return settings.model_copy(update={"slots": 2 * CodeSettings().boxes})
+    """The runtime's settings, by default with as many slots as the boxes can use soon.
+
+    Some of them no workspace can take from the others, as of the boxes: see `Crew`.
+    """
+    settings, boxes = ConnectorSettings(), CodeSettings().boxes
+    slots = settings.slots if "MIRSAL_SLOTS" in os.environ else SLOTS_PER_BOX * boxes
+    most = settings.workspace_slots or max(1, slots - max(1, slots // boxes))
+    return settings.model_copy(update={"slots": slots, "workspace_slots": most})
 
 
 connector: Connector[CodeParams, CodeResult, Runner] = Connector(

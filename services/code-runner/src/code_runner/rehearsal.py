@@ -46,9 +46,11 @@ class Machine:
 
 
 @asynccontextmanager
-async def open_machine(artefacts: Mapping[str, Path], *, boxes: int = 3) -> AsyncIterator[Machine]:
+async def open_machine(
+    artefacts: Mapping[str, Path], *, boxes: int = 3, runs_per_box: int = 5000
+) -> AsyncIterator[Machine]:
     """A machine with so many boxes and a spare."""
-    crew = Crew(artefacts, boxes=boxes, runs_per_box=1000)
+    crew = Crew(artefacts, boxes=boxes, runs_per_box=runs_per_box)
     try:
         await crew.start()
         yield Machine(crew)

@@ -15,7 +15,7 @@ from mirsal_runtime.failures import PermanentError, RetryableError, ThrottledErr
 from code_runner.crew import Crew, Said
 from code_runner.params import CodeParams, CodeResult
 from code_runner.process import Box, BoxDied
-from code_runner.settings import CodeSettings
+from code_runner.settings import Allowed, CodeSettings
 from code_runner.verdict import Verdict, judge, words_of
 
 if TYPE_CHECKING:
@@ -35,18 +35,11 @@ class Runner(NamedTuple):
     settings: CodeSettings
 
 
-class Allowed(NamedTuple):
-    """What one run may use."""
-
-    seconds: float
-    megabytes: int
-
-
 async def run_code(params: CodeParams, attempt: Attempt, runner: Runner) -> CodeResult:
     """Run the code once. What is its own fault fails the node; a lost box is tried again."""
     given = json.dumps(params.input, ensure_ascii=False)
     _refuse_too_large(params.code, given)
-    allowed = allowed_for(params, attempt.command.workspace, runner.settings)
+    allowed = runner.settings.allow(attempt.command.workspace, params.limits)
     async with _place(runner.crew, attempt.command.workspace) as box:
         await attempt.claim()
         begun = time.perf_counter()
@@ -80,15 +73,6 @@ async def _place(crew: Crew, workspace: str) -> AsyncIterator[Box]:
             message = "All that may run for this workspace at a time is running."
             raise ThrottledError("code_runners_busy", message, retry_after=1.0) from error
         yield box
-
-
-def allowed_for(params: CodeParams, workspace: str, settings: CodeSettings) -> Allowed:
-    """What the node asks for, within what the workspace may have."""
-    limits = params.limits
-    return Allowed(
-        min(limits.seconds, settings.cap_of(workspace)),
-        min(limits.memory_mb, settings.max_memory_mb),
-    )
 
 
 def failure_of(verdict: Verdict, said: Said, allowed: Allowed) -> PermanentError:

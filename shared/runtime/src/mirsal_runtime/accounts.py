@@ -1,8 +1,9 @@
 """Which waiting command begins next: the pool is shared fairly between accounts. Pure.
 
-While only one account is about, it may have the whole pool. Of the accounts that were about
-within the last minute each has a few slots that no other may take, so that one whose provider
-hangs cannot hold up the others; beyond these the account that has the least in flight is next.
+While only one account is about, it may have the whole pool, or as much as `most` says. Of the
+accounts that were about within the last minute each has a few slots that no other may take, so
+that one whose provider hangs cannot hold up the others; beyond these the account that has the
+least in flight is next.
 """
 
 import time
@@ -33,13 +34,20 @@ class Account:
 
 
 class Pool:
-    """The slots, and who waits for one.
+    """The slots, and who waits for one. No account ever holds more than `most` of them.
 
     Times are monotonic seconds. A command is `put`, then taken by `take`, then `release`d.
     """
 
-    def __init__(self, slots: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        slots: int,
+        *,
+        most: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._slots = slots
+        self._most = slots if most is None else most
         self._clock = clock
         self._accounts: dict[str, Account] = {}
         self._swept_at = clock()
@@ -104,13 +112,16 @@ class Pool:
     def _next(self) -> Account | None:
         """The account with the least in flight that may have another slot."""
         if len(self._accounts) == 1:
-            return next(iter(self._accounts.values()))
+            only = next(iter(self._accounts.values()))
+            return only if only.running < self._most else None
         own = self._reserved()
         free = self._slots - self.running
         lacking = sum(max(0, own - each.running) for each in self._accounts.values())
         best: Account | None = None
         for account in self._accounts.values():
-            if not account.waiting or (best is not None and account.running >= best.running):
+            if not account.waiting or account.running >= self._most:
+                continue
+            if best is not None and account.running >= best.running:
                 continue
             others_lack = lacking - max(0, own - account.running)
             if account.running < own or free > others_lack:

@@ -170,7 +170,7 @@ class App:
         )
         worker = Worker(
             office,
-            Pool(settings.slots),
+            Pool(settings.slots, most=settings.workspace_slots),
             Server(connector.name, maker, desk, reporter, presence),
             outbox,
             ledger=ledger,

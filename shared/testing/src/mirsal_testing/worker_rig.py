@@ -88,6 +88,7 @@ class WorkerRig:
         kafka: FakeKafka | None = None,
         instance: str = "worker-1",
         slots: int = 50,
+        workspace_slots: int | None = None,
         dead_letter_limit: int = 100,
     ) -> None:
         self.connector = connector
@@ -96,7 +97,7 @@ class WorkerRig:
         self.ledger = MemoryLedger(self.store)
         self._folder = folder
         self._instance = instance
-        self._slots = slots
+        self._pool = Pool(slots, most=workspace_slots)
         self._dead_letter_limit = dead_letter_limit
         self._stack = contextlib.AsyncExitStack()
         self._loops: list[asyncio.Task[None]] = []
@@ -127,7 +128,7 @@ class WorkerRig:
                 DEAD_LETTERS[name].name,
                 ordered=self.connector.ordered,
             ),
-            Pool(self._slots),
+            self._pool,
             Server(name, maker, desk, reporter, self.presence),
             outbox,
             ledger=self.ledger,

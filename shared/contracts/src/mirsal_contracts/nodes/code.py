@@ -14,10 +14,13 @@ MOST_INPUT = 512 * 1024
 
 
 class CodeLimits(NodeConfig):
-    """What one run may use; an installation or a workspace may allow less."""
+    """What one run may use: without one, what its workspace is given (as a rule 1 s and 128 MB).
 
-    seconds: Annotated[float, Field(gt=0, le=10)] = 1.0
-    memory_mb: Annotated[int, Field(alias="memoryMb", ge=64, le=512)] = 128
+    An installation or a workspace may allow less than is asked for.
+    """
+
+    seconds: Annotated[float, Field(gt=0, le=10)] | None = None
+    memory_mb: Annotated[int, Field(ge=64, le=512)] | None = Field(default=None, alias="memoryMb")
 
 
 class CodeConfig(NodeConfig):
