@@ -40,9 +40,13 @@ chaos: setup ## every process killed under load, for longer than in `make test`
 guests: setup ## build the interpreters that run customers' code (the other commands do it too)
 	@$(VENV_PYTHON) -m code_runner.build
 
+new-connector: setup ## a new connector that works (NAME=sms), to be filled in
+	@$(VENV_PYTHON) -m mirsal_testing.new_connector $(NAME)
+	@scripts/bootstrap --lock
+
 setup: ## install what all other commands need (they do it themselves)
 	@scripts/bootstrap
 
 help:
 	@echo "Mirsal. Commands:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -11,6 +11,7 @@ from mirsal_contracts.message import Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NODE_STATUS, NodeFailed, NodeSucceeded, NodeUnconfirmed
 from mirsal_contracts.timers import TimerFired
+from mirsal_contracts.topics import COMMANDS
 from pydantic import TypeAdapter
 
 HERE = Path(__file__).parents[1]
@@ -18,11 +19,7 @@ EXAMPLES = sorted((HERE / "examples").rglob("*.json"))
 TOPICS = [yaml.safe_load(path.read_text("utf-8")) for path in (HERE / "topics").glob("*.yaml")]
 READERS: dict[str, TypeAdapter[Message]] = {
     "executions.requested": TypeAdapter(RunRequested),
-    "node.commands.email": TypeAdapter(RunNode),
-    "node.commands.whatsapp": TypeAdapter(RunNode),
-    "node.commands.google_sheets": TypeAdapter(RunNode),
-    "node.commands.noop": TypeAdapter(RunNode),
-    "node.commands.code": TypeAdapter(RunNode),
+    **{f"node.commands.{connector}": TypeAdapter(RunNode) for connector in COMMANDS},
     "node.statuses": NODE_STATUS,  # type: ignore[dict-item]  # a union, each member a Message
     "run.timers": TypeAdapter(TimerFired),
 }

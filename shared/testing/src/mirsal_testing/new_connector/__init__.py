@@ -1,0 +1,1 @@
+"""`make new-connector NAME=sms`: a connector that works, with its tests, to be filled in."""
