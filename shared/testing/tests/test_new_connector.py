@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,12 @@ def test_a_new_connector_passes_what_all_connectors_pass(workspace: Path, name: 
     pytest_command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     run(workspace, *pytest_command, *tests)
     run(workspace, *pytest_command, "tests/contract", "-k", service)
+    settings = tomllib.loads((workspace / "pyproject.toml").read_text("utf-8"))["tool"]
+    sources = "".join(settings["mypy"]["mypy_path"].split()).split(":")
+    assert f"$MYPY_CONFIG_FILE_DIR/{service}/src" in sources
+    assert names.package in settings["importlinter"]["root_packages"]
+    assert names.package in settings["importlinter"]["contracts"][0]["layers"][1].split(" | ")
+    assert f"mirsal-{names.service}" in settings["uv"]["sources"]
     table = (workspace / "shared/testing/src/mirsal_testing/stack/table.py").read_text("utf-8")
     assert f'Service("{names.service}","{names.package}"' in "".join(table.split())
 

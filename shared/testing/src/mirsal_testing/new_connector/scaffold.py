@@ -15,7 +15,11 @@ _GENERATE_SECONDS = 120.0
 _LINES = (
     ("pyproject.toml", "    # What builds the guests", '    "mirsal-$service",\n'),
     ("pyproject.toml", "\n[tool.ruff]", "mirsal-$service = { workspace = true }\n"),
-    ("pyproject.toml", '"""\nwarn_unreachable', "$$MYPY_CONFIG_FILE_DIR/services/$service/src\n"),
+    (
+        "pyproject.toml",
+        '\n"""\nwarn_unreachable',
+        ":\n$$MYPY_CONFIG_FILE_DIR/services/$service/src",
+    ),
     ("pyproject.toml", "]\ninclude_external_packages", '    "$package",\n'),
     ("pyproject.toml", '",\n    "mirsal_runtime",\n    "mirsal_expressions",', " | $package"),
     (
