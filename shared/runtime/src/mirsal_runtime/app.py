@@ -33,7 +33,7 @@ from mirsal_runtime.upkeep import keep_ledger_small, settle_orphans
 from mirsal_runtime.worker import Office, Worker
 
 # All that ends a process takes under 28 s, also while nothing answers: Kubernetes gives it 30.
-DRAIN_SECONDS = 15.0
+DRAIN_SECONDS = 14.0
 LAST_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 LEAVE_SECONDS = 1.0

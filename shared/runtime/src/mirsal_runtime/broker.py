@@ -9,12 +9,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerClosed
 from aiokafka.producer.message_accumulator import BatchBuilder
 from mirsal_contracts.message import Headers
 
 from mirsal_runtime.partitions import partition_of
 from mirsal_runtime.settings import RuntimeSettings
+from mirsal_runtime.tasks import cancel
 
 SEND_SECONDS = 4.0
 CLOSE_SECONDS = 2.0
@@ -58,6 +59,7 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
         """Send all and wait until Kafka has acknowledged all.
@@ -69,18 +71,20 @@ class Publisher:
             if size_of(message) > MAX_MESSAGE_BYTES:
                 raise MessageTooLarge(f"{size_of(message)} bytes for {message.topic}")
         producer = self._producer
+        waits: list[asyncio.Future[object]] = []
         try:
             async with asyncio.timeout(self._send_seconds):
                 producer = await self._started()
                 parcels = await self._pack(producer, messages)
-                waits = [
-                    await producer.send_batch(batch, topic, partition=partition)
-                    for (topic, partition), batches in parcels.items()
-                    for batch in batches
-                ]
+                for (topic, partition), batches in parcels.items():
+                    for batch in batches:
+                        waits.append(  # noqa: PERF401 - those begun must be known if one fails
+                            await producer.send_batch(batch, topic, partition=partition)
+                        )
                 for wait in waits:
                     await wait
         except (KafkaError, TimeoutError) as error:
+            _forget(waits)
             self._discard(producer)
             raise BrokerUnavailable(
                 f"Kafka did not acknowledge within {self._send_seconds} s: {error!r}"
@@ -89,8 +93,10 @@ class Publisher:
     async def stop(self) -> None:
         """Close the producer; never takes longer than a few seconds."""
         self._discard(self._producer)
-        if self._closing:
-            await asyncio.wait(self._closing, timeout=CLOSE_SECONDS)
+        for seconds in (CLOSE_SECONDS, CLOSE_SECONDS / 2):
+            if self._closing:
+                await asyncio.wait(self._closing, timeout=seconds)
+            self._hurry.set()
 
     async def _pack(
         self, producer: AIOKafkaProducer, messages: Sequence[Outgoing]
@@ -138,14 +144,14 @@ class Publisher:
         return self._producer
 
     def _discard(self, producer: AIOKafkaProducer | None) -> None:
-        if producer is None:
-            return
-        if self._producer is producer:
+        # One that is not the current one is being closed already.
+        if producer is not None and self._producer is producer:
             self._producer = None
-        self._close(producer)
+            self._close(producer)
 
     def _close(self, producer: AIOKafkaProducer) -> None:
-        task = asyncio.create_task(_stop_in_time(producer))
+        patience = self._send_seconds + CLOSE_SECONDS
+        task = asyncio.create_task(_end(producer, self._hurry, patience))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -166,12 +172,42 @@ def _append(batch: BatchBuilder, key: bytes | None, message: Outgoing) -> bool:
     return added is not None
 
 
-async def _stop_in_time(producer: AIOKafkaProducer) -> None:
+def _forget(waits: Sequence[asyncio.Future[object]]) -> None:
+    """Nobody will look at these: asyncio would complain of each that fails."""
+    for wait in waits:
+        if not wait.cancel() and not wait.cancelled():
+            wait.exception()
+
+
+async def _end(producer: AIOKafkaProducer, hurry: asyncio.Event, patience: float) -> None:
+    """Close a producer for sure; one that cannot send has `patience`, unless there is `hurry`.
+
+    `stop` alone waits for what is unsent, which an idempotent producer never gives up: its tasks
+    and connections would live until Kafka is back, and then send what others have sent since.
+    """
+    sender = producer._sender.sender_task
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await producer.stop()
     except (KafkaError, TimeoutError) as error:
         log.warning("producer_not_closed", error=repr(error))
+        producer._message_accumulator.fail_all(ProducerClosed())
+        if sender is not None:
+            # Its own call-back fails where there are no transactions.
+            sender.remove_done_callback(producer._sender._fail_all)
+            # It lets its requests come to their ends, unless it is cancelled again.
+            sender.cancel()
+            hurrying = asyncio.create_task(hurry.wait())
+            await asyncio.wait(
+                {sender, hurrying}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            await cancel(hurrying)
+    finally:
+        if sender is not None:
+            await cancel(sender)
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await producer.client.close()
 
 
 def make_consumer(
