@@ -30,7 +30,7 @@ SEQUENCE = draw(["a", "b"], "a>b")
 class Record:
     topic: str
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
     key: bytes | None = None
     partition: int = 3
     offset: int = 17
@@ -286,6 +286,7 @@ async def test_a_batch_given_up_after_its_write_is_made_good_by_the_same_records
         (Record(TIMERS, b'{"workspace": "w", "runId": 7, "dueAt": "x"}'), "invalid_message"),
         (Record(STATUSES, b"[" * 100_000), "invalid_json"),
         (Record(TIMERS, b"\xff\xfe", [("ce_type", b"mirsal.timer.fired.v9")]), "unknown_type"),
+        (Record(STATUSES, b"{", [("ce_type", None), ("traceparent", None)]), "invalid_json"),
         (timer("not-a-uuid"), "invalid_id"),
         (timer(str(uuid4())), "unknown_run"),
     ],

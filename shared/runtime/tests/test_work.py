@@ -111,11 +111,14 @@ def test_dead_letter_of_a_record_without_key_and_value_can_be_sent() -> None:
     assert (dead.key, dead.value) == (b"", None)
 
 
-@pytest.mark.parametrize("headers", [(), (("huge", b"h" * MAX_MESSAGE_BYTES),)])
+@pytest.mark.parametrize(
+    "headers", [(), (("huge", b"h" * MAX_MESSAGE_BYTES),), (("\U0001f600" * 524_288, b""),)]
+)
 def test_dead_letter_that_would_not_fit_is_cut(headers: tuple[tuple[str, bytes], ...]) -> None:
     letter = letter_of(b"x" * MAX_MESSAGE_BYTES, headers=headers)
     dead = dead_letter_of(letter, "dead-letters.noop.v1", "invalid", "too much")
     assert size_of(dead) <= MAX_MESSAGE_BYTES
+    assert sum(len(name.encode()) for name, _ in dead.headers) < 10_000
     assert ("dead_letter_whole_bytes", str(MAX_MESSAGE_BYTES).encode()) in dead.headers
     assert len(dead.value or b"") > MAX_MESSAGE_BYTES - 5000
 
@@ -137,3 +140,22 @@ def test_unreadable_command_ends_its_execution_by_its_headers() -> None:
 def test_record_whose_headers_name_no_execution_has_no_status(lost: str) -> None:
     headers = tuple(each for each in letter_of(b"{").headers if each[0] != lost)
     assert unreadable_status(letter_of(b"{", headers=headers), "", source="/w") is None
+
+
+def test_dead_letter_of_a_record_whose_key_is_all_of_it_can_be_sent() -> None:
+    for size in (600_000, MAX_MESSAGE_BYTES - 100):
+        letter = letter_of(b"{", key=b"k" * size)
+        dead = dead_letter_of(letter, "dead-letters.noop.v1", "invalid", "no JSON")
+        assert size_of(dead) <= MAX_MESSAGE_BYTES
+        assert dead.value == b"{"
+        whole = size < MAX_MESSAGE_BYTES // 2
+        assert (dead.key == letter.key) == whole
+        assert ("dead_letter_whole_key_bytes" in dict(dead.headers)) == (not whole)
+
+
+def test_ids_that_no_status_could_carry_have_none() -> None:
+    headers = [
+        (name, b"x" * 1_200_000 if name == "ce_executionid" else value)
+        for name, value in command_message(COMMAND).headers
+    ]
+    assert unreadable_status(letter_of(b"{", headers=tuple(headers)), "", source="/w") is None

@@ -59,7 +59,7 @@ class Envelope(NamedTuple):
         ]
 
     @classmethod
-    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> "Envelope":
+    def from_headers(cls, headers: Iterable[tuple[str, bytes | None]]) -> "Envelope":
         """Read what is there; a missing attribute is empty, broken UTF-8 is replaced."""
         found: Mapping[str, str] = {
             FIELD_OF_HEADER[name]: value.decode("utf-8", "replace")

@@ -159,11 +159,12 @@ class Publisher:
 def size_of(message: Outgoing) -> int:
     """What the message takes in Kafka, in bytes, or a little more."""
     key = message.key or b""
-    headers = 0
+    # A character takes at most 4 bytes; texts are short here.
+    size = _RECORD_BYTES + len(message.value or b"")
+    size += 4 * len(key) if isinstance(key, str) else len(key)
     for name, value in message.headers:
-        headers += len(name) + len(value) + 8
-    # A character of a key takes at most 4 bytes; keys are short.
-    return _RECORD_BYTES + 4 * len(key) + len(message.value or b"") + headers
+        size += 4 * len(name) + len(value) + 8
+    return size
 
 
 def _append(batch: BatchBuilder, key: bytes | None, message: Outgoing) -> bool:

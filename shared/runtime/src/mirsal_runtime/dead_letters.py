@@ -14,6 +14,7 @@ from mirsal_runtime.statuses import NUL_REPLACEMENT, status_message
 
 UNREADABLE_CODE = "unreadable_command"
 _MAX_TEXT = 1000
+_MAX_KEY = MAX_MESSAGE_BYTES // 2
 
 
 class Letter(NamedTuple):
@@ -28,7 +29,7 @@ class Letter(NamedTuple):
 
 
 def dead_letter_of(letter: Letter, topic: str, reason: str, text: str) -> Outgoing:
-    """The record for the dead-letter topic `topic`. A value that would not fit is cut short."""
+    """The record for the dead-letter topic `topic`. What would not fit is cut short."""
     kept = [(name, value) for name, value in letter.headers if value is not None]
     why = [
         ("dead_letter_reason", reason.encode()),
@@ -40,6 +41,9 @@ def dead_letter_of(letter: Letter, topic: str, reason: str, text: str) -> Outgoi
     ]
     # Kafka takes no record without both.
     key = b"" if letter.key is None and letter.value is None else letter.key
+    if key is not None and len(key) > _MAX_KEY:
+        why.append(("dead_letter_whole_key_bytes", str(len(key)).encode()))
+        key = key[:_MAX_KEY]
     dead = Outgoing(topic, key, letter.value, [*kept, *why])
     if size_of(dead) <= MAX_MESSAGE_BYTES:
         return dead
@@ -53,10 +57,8 @@ def dead_letter_of(letter: Letter, topic: str, reason: str, text: str) -> Outgoi
 
 
 def unreadable_status(letter: Letter, text: str, *, source: str) -> Outgoing | None:
-    """The end of the execution that the record was about; None if its headers do not name it."""
-    found = Envelope.from_headers(
-        (name, value) for name, value in letter.headers if value is not None
-    )
+    """The end of the execution that the record was about; None if its headers name none."""
+    found = Envelope.from_headers(letter.headers)
     attempt = found.command_id.rpartition(".")[2]
     ids = (found.subject, found.execution_id, found.workflow_id, found.node_id, found.workspace)
     if not all(ids) or not attempt.isascii() or not attempt.isdigit() or len(attempt) > 9:
@@ -76,9 +78,10 @@ def unreadable_status(letter: Letter, text: str, *, source: str) -> Outgoing | N
         kind="permanent",
         error=Fault(code=UNREADABLE_CODE, message=f"The command could not be read: {text}"),
     )
-    return status_message(
+    message = status_message(
         status, "failed", status.to_json(), source=source, traceparent=found.traceparent
     )
+    return message if size_of(message) <= MAX_MESSAGE_BYTES else None
 
 
 def _clean(text: str) -> str:

@@ -19,12 +19,18 @@ UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class Record(Protocol):
     """What is read of a record of aiokafka's."""
 
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 class Arrival(NamedTuple):
@@ -78,9 +84,9 @@ def read_record(record: Record, prefix: str) -> Arrival | Unreadable:
     traceparent = type_name = ""
     for name, value in record.headers:
         if name == "traceparent":
-            traceparent = value.decode("ascii", "replace")
+            traceparent = (value or b"").decode("ascii", "replace")
         elif name == "ce_type":
-            type_name = value.decode("ascii", "replace")
+            type_name = (value or b"").decode("ascii", "replace")
     is_request = kind.rank == 0
     if not record.value:
         return Unreadable(record, "no_value", is_request)
