@@ -1,131 +1,35 @@
 """Batches settled on a real PostgreSQL: what is written, sent, sent again and put aside."""
 
-import asyncio
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.message import Envelope, Message
+from mirsal_contracts.message import Envelope
 from mirsal_contracts.requests import RunRequested
-from mirsal_contracts.statuses import Fault, NodeFailed, NodeSucceeded
-from mirsal_contracts.timers import TimerFired
-from mirsal_contracts.workflows import Graph, Node, RetryPolicy
-from mirsal_runtime.broker import BrokerUnavailable, Outgoing
+from mirsal_contracts.workflows import Node, RetryPolicy
+from orchestrator.batch_rehearsal import (
+    REQUESTS,
+    STATUSES,
+    TIMERS,
+    Desk,
+    GivenUp,
+    Record,
+    failure,
+    record,
+    request,
+    success,
+    timer,
+)
 from orchestrator.decide import Rules
-from orchestrator.intake.settling import SEND_BYTES, Settler
-from orchestrator.rehearsal import LEAD, draw
-from orchestrator.store.clock import DatabaseClock
-from orchestrator.store.runs import Pool, RunStore
-
-REQUESTS, STATUSES, TIMERS = "executions.requested.v1", "node.statuses.v1", "run.timers.v1"
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-SEQUENCE = draw(["a", "b"], "a>b")
-
-
-@dataclass
-class Record:
-    topic: str
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]] = ()
-    key: bytes | None = None
-    partition: int = 3
-    offset: int = 17
-
-
-@dataclass
-class Outbox:
-    """Keeps what is sent; is away for some calls."""
-
-    sent: list[Outgoing] = field(default_factory=list)
-    refusals: int = 0
-    calls: list[int] = field(default_factory=list)
-
-    async def send(self, messages: Sequence[Outgoing]) -> None:
-        if self.refusals:
-            self.refusals -= 1
-            raise BrokerUnavailable("away")
-        self.calls.append(sum(len(each.value or b"") for each in messages))
-        self.sent += messages
-
-    def take(self) -> list[RunNode]:
-        """The commands since the last call."""
-        sent, self.sent = self.sent, []
-        return [RunNode.model_validate_json(each.value or b"") for each in sent]
-
-    def take_letters(self) -> list[str]:
-        """The reasons of the dead letters since the last call."""
-        sent, self.sent = self.sent, []
-        letters = [each for each in sent if each.topic == "dead-letters.orchestrator.v1"]
-        return [dict(each.headers)["dead_letter_reason"].decode() for each in letters]
-
-
-class GivenUp(Exception):
-    """The batch was given up."""
-
-
-class Desk:
-    """One orchestrator process's settler, with its outbox."""
-
-    def __init__(self, pool: Pool, rules: Rules | None = None) -> None:
-        self.outbox = Outbox()
-        self.store = RunStore(pool, DatabaseClock(), instance="orchestrator-1")
-        self.settler = Settler(self.store, self.outbox, rules=rules)
-        self.patience = 10
-
-    async def settle(self, *records: Record) -> None:
-        await self.settler.settle(records, self._wait)
-
-    async def _wait(self, seconds: float) -> None:
-        self.patience -= 1
-        if self.patience < 0:
-            raise GivenUp
-        await asyncio.sleep(0)
+from orchestrator.intake.settling import SEND_BYTES
+from orchestrator.rehearsal import draw
+from orchestrator.store.runs import Pool
 
 
 @pytest.fixture
 def desk(pool: Pool) -> Desk:
     return Desk(pool)
-
-
-def record(topic: str, message: Message) -> Record:
-    headers = Envelope("id", message.TYPE, "test", "", "w").to_headers()
-    return Record(topic, message.to_json(), headers)
-
-
-def request(graph: Graph = SEQUENCE, *, version: int = 1, lead_id: str = "lead-1") -> RunRequested:
-    return RunRequested(
-        workspace="w",
-        run_id=str(uuid4()),
-        workflow_id="flow",
-        version=version,
-        graph=graph,
-        lead=LEAD.model_copy(update={"id": lead_id}),
-        requested_at=NOW,
-    )
-
-
-def ids(command: RunNode) -> dict[str, object]:
-    """The members that a command and its status share."""
-    return {**command.model_dump(), "started_at": NOW, "ended_at": NOW}
-
-
-def success(command: RunNode) -> Record:
-    return record(STATUSES, NodeSucceeded.model_validate(ids(command)))
-
-
-def failure(command: RunNode, kind: str = "transient") -> Record:
-    error = Fault(code="broken", message="it broke")
-    return record(
-        STATUSES, NodeFailed.model_validate({**ids(command), "kind": kind, "error": error})
-    )
-
-
-def timer(run_id: str, due_at: datetime = NOW) -> Record:
-    return record(TIMERS, TimerFired(workspace="w", run_id=run_id, due_at=due_at))
 
 
 async def statuses(pool: Pool) -> dict[str, str]:
