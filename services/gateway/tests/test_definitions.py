@@ -247,3 +247,14 @@ def test_all_mistakes_are_named_at_once() -> None:
         "/nodes/0/config/body",
         "/nodes/1/config/subject",
     ]
+
+
+def test_a_circle_is_named_whatever_else_is_wrong() -> None:
+    nodes = [mail("a"), mail("b"), {"id": "c", "type": "fax"}, mail("d", subject=5)]
+    arrows = [arrow("a", "a"), arrow("a", "b"), arrow("x", "a"), arrow("b", "c"), arrow("c", "a")]
+    found = faults(nodes, arrows)
+    circle = [pointer for pointer, message in found if "a → b → c → a" in message]
+    assert circle == ["/connections/4"]
+    assert {"/nodes/2/type", "/connections/0", "/connections/2/from", "/nodes/3/config/subject"} < {
+        pointer for pointer, _ in found
+    }

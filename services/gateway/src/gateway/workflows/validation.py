@@ -25,7 +25,8 @@ def find_faults(draft: WorkflowDraft) -> list[Fault]:
         *_check_names(draft),
         *_check_connections(draft, kinds),
     ]
-    before = None if faults else _order(draft, faults)
+    faults += _check_order(draft, kinds.keys())
+    before = None if faults else find_ancestors(list(kinds), _arrows(draft))
     for index, node in enumerate(draft.nodes):
         at = join("/nodes", index)
         if node.type not in NODE_TYPES:
@@ -106,20 +107,24 @@ def _check_when(connection: Connection, kind: NodeType, at: str) -> Iterator[Fau
         yield Fault(f"must be {outcomes}", join(at, "when"))
 
 
-def _order(draft: WorkflowDraft, faults: list[Fault]) -> Mapping[str, frozenset[str]] | None:
-    """What comes before each node; adds a fault and says None where there is a circle."""
-    names = [node.id for node in draft.nodes]
-    arrows = [(each.source, each.target) for each in draft.connections]
-    cycle = find_cycle(names, arrows)
-    if cycle is None:
-        return find_ancestors(names, arrows)
-    faults.append(
-        Fault(
+def _check_order(draft: WorkflowDraft, known: Collection[str]) -> Iterator[Fault]:
+    """The circle in the connections, if there is one; those at fault in themselves are left out."""
+    arrows = _arrows(draft)
+    places = [
+        place
+        for place, (source, target) in enumerate(arrows)
+        if source != target and source in known and target in known
+    ]
+    cycle = find_cycle(list(known), [arrows[place] for place in places])
+    if cycle is not None:
+        yield Fault(
             f"these nodes wait for each other: {cycle.describe()}",
-            join("/connections", cycle.arrow),
+            join("/connections", places[cycle.arrow]),
         )
-    )
-    return None
+
+
+def _arrows(draft: WorkflowDraft) -> list[tuple[str, str]]:
+    return [(each.source, each.target) for each in draft.connections]
 
 
 def _texts(config: JsonObject, at: str, kind: NodeType) -> Iterator[tuple[str, str, bool]]:
