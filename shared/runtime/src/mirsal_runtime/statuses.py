@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 from mirsal_contracts.commands import RunNode
@@ -14,6 +14,7 @@ from mirsal_contracts.statuses import (
     NodeFailed,
     NodeSucceeded,
     NodeUnconfirmed,
+    StatusFields,
 )
 from mirsal_contracts.topics import NODE_STATUSES_V1
 from pydantic import BaseModel, JsonValue
@@ -40,6 +41,7 @@ _TYPES: Mapping[EndState, str] = {
     "failed": NodeFailed.TYPE,
     "unconfirmed": NodeUnconfirmed.TYPE,
 }
+_COMMON = tuple(name for name in StatusFields.model_fields if name in RunNode.model_fields)
 
 
 class Ending(NamedTuple):
@@ -165,21 +167,7 @@ def read_status(status: bytes) -> Named:
 
 
 def _succeeded(command: RunNode, output: JsonObject, started_at: datetime) -> bytes:
-    status = NodeSucceeded(
-        workspace=command.workspace,
-        run_id=command.run_id,
-        execution_id=command.execution_id,
-        command_id=command.command_id,
-        workflow_id=command.workflow_id,
-        node_id=command.node_id,
-        iteration=command.iteration,
-        attempt=command.attempt,
-        connector=command.connector,
-        started_at=started_at,
-        ended_at=datetime.now(UTC),
-        output=output,
-    )
-    return status.to_json()
+    return NodeSucceeded(**_fields(command, started_at), output=output).to_json()
 
 
 def _failed(
@@ -188,42 +176,27 @@ def _failed(
     failure: AttemptFailure,
     started_at: datetime,
 ) -> Ending:
-    retry_after: float | None = getattr(failure, "retry_after", None)
     status = NodeFailed(
-        workspace=command.workspace,
-        run_id=command.run_id,
-        execution_id=command.execution_id,
-        command_id=command.command_id,
-        workflow_id=command.workflow_id,
-        node_id=command.node_id,
-        iteration=command.iteration,
-        attempt=command.attempt,
-        connector=command.connector,
-        started_at=started_at,
-        ended_at=datetime.now(UTC),
+        **_fields(command, started_at),
         kind=kind,
         error=_fault(failure),
-        retry_after_seconds=retry_after,
+        retry_after_seconds=getattr(failure, "retry_after", None),
     )
     return Ending("failed", _without_nul(status.to_json()), kind, failure.code)
 
 
 def _unconfirmed(command: RunNode, failure: OutcomeUnknown, started_at: datetime) -> Ending:
-    status = NodeUnconfirmed(
-        workspace=command.workspace,
-        run_id=command.run_id,
-        execution_id=command.execution_id,
-        command_id=command.command_id,
-        workflow_id=command.workflow_id,
-        node_id=command.node_id,
-        iteration=command.iteration,
-        attempt=command.attempt,
-        connector=command.connector,
-        started_at=started_at,
-        ended_at=datetime.now(UTC),
-        error=_fault(failure),
-    )
+    status = NodeUnconfirmed(**_fields(command, started_at), error=_fault(failure))
     return Ending("unconfirmed", _without_nul(status.to_json()), "unconfirmed", failure.code)
+
+
+def _fields(command: RunNode, started_at: datetime) -> dict[str, Any]:
+    """What every status of the attempt says: whose it is, and when it ran."""
+    return {
+        **{name: getattr(command, name) for name in _COMMON},
+        "started_at": started_at,
+        "ended_at": datetime.now(UTC),
+    }
 
 
 def _fault(failure: AttemptFailure) -> Fault:

@@ -99,7 +99,8 @@ class ExecutionView(Answer):
     """One node's work within a run.
 
     Between the 202 and its first row a direct execution reads `queued`, and null where nothing
-    is known yet. `retryCount` counts tries that failed.
+    is known yet. `retryCount` counts the tries after the first, `maxRetries` at most: 3 once the
+    fourth of four tries has failed.
     """
 
     execution_id: str

@@ -93,10 +93,10 @@ class RunRequest(NamedTuple):
 class NodeState(NamedTuple):
     """One execution. A node without a state is not decided yet.
 
-    `attempt` is the number of the newest command, `retries` the failed tries, `rounds` the waits
-    that passed without an answer. `due` is when to act if no answer comes. `cause` names the
-    event whose decision sent the command last. `outcome` is a condition's. `error` is the last
-    try's, or why it was skipped.
+    `attempt` is the number of the newest command, `retries` how many further tries failures have
+    led to, `rounds` the waits that passed without an answer. `due` is when to act if no answer
+    comes. `cause` names the event whose decision sent the command last. `outcome` is a
+    condition's. `error` is the last try's, or why it was skipped.
     """
 
     phase: Phase
