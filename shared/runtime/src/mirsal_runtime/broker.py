@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import NamedTuple
 
 import structlog
@@ -10,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, ProducerClosed
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
 from mirsal_contracts.message import Headers
 
 from mirsal_runtime.partitions import partition_of
@@ -180,6 +181,13 @@ def _forget(waits: Sequence[asyncio.Future[object]]) -> None:
             wait.exception()
 
 
+def _fail_all(accumulator: MessageAccumulator) -> None:
+    """Have nothing left to send."""
+    unsent = [*chain.from_iterable(accumulator._batches.values()), *accumulator._pending_batches]
+    accumulator.fail_all(ProducerClosed())
+    _forget([wait for batch in unsent for wait in (batch.future, batch._drain_waiter)])
+
+
 async def _end(producer: AIOKafkaProducer, hurry: asyncio.Event, patience: float) -> None:
     """Close a producer for sure; one that cannot send has `patience`, unless there is `hurry`.
 
@@ -192,7 +200,7 @@ async def _end(producer: AIOKafkaProducer, hurry: asyncio.Event, patience: float
             await producer.stop()
     except (KafkaError, TimeoutError) as error:
         log.warning("producer_not_closed", error=repr(error))
-        producer._message_accumulator.fail_all(ProducerClosed())
+        _fail_all(producer._message_accumulator)
         if sender is not None:
             # Its own call-back fails where there are no transactions.
             sender.remove_done_callback(producer._sender._fail_all)
