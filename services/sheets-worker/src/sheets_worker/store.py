@@ -1,13 +1,17 @@
 """What is known of tabs and written rows, in PostgreSQL; the SQL is in `queries.sql`."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from mirsal_runtime.queries import load_queries
 
 from sheets_worker.rows import Placed, Row, TabName
+
+UPKEEP_SECONDS = 60.0
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
@@ -100,12 +104,20 @@ class SheetStore:
             )
         return TabState(note, row["last_row"], frozenset(row["formatted_columns"]))
 
-    async def begin(self, tab: TabName, rows: Sequence[Row], workspace: str) -> UUID | None:
-        """Note that a write begins which adds these rows; None while another one is noted."""
-        write_id = uuid4()
-        keys, workspaces = [row.key for row in rows], [row.workspace for row in rows]
-        found = await self._fetch("begin_write", *tab, workspace, write_id, keys, workspaces)
-        return write_id if found else None
+    async def begin(
+        self,
+        tab: TabName,
+        write_id: UUID,
+        keys: Sequence[str],
+        workspaces: Sequence[str],
+        workspace: str,
+    ) -> bool:
+        """Note that a write begins, and what to look for; False while another one is noted."""
+        return bool(
+            await self._fetch(
+                "begin_write", *tab, workspace, write_id, list(keys), list(workspaces)
+            )
+        )
 
     async def end(
         self,
@@ -150,3 +162,11 @@ def _columns(written: Sequence[Written]) -> tuple[list[object], ...]:
         [each.placed.reason for each in ordered],
         [each.backfill for each in ordered],
     )
+
+
+async def keep_store_small(store: SheetStore, keep_seconds: float) -> None:
+    """Forget what is old, now and then, until cancelled."""
+    while True:
+        await asyncio.sleep(UPKEEP_SECONDS)
+        with suppress(StoreUnavailable):
+            await store.forget(keep_seconds)

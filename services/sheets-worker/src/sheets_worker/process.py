@@ -1,0 +1,178 @@
+"""The effect: a command becomes a job of its tab, and its answer a result."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+from mirsal_runtime.attempt import Attempt
+from mirsal_runtime.failures import PermanentError
+from mirsal_runtime.postgres import close_pool, open_pool
+from mirsal_runtime.tasks import cancel
+
+from sheets_worker.appending import append_rows
+from sheets_worker.calls import Calls
+from sheets_worker.cells import raw_cell, read_value, zone_of
+from sheets_worker.changing import change_rows
+from sheets_worker.google import open_sheets_api
+from sheets_worker.jobs import Answer, Job
+from sheets_worker.params import SheetsParams, SheetsResult
+from sheets_worker.quota import open_quota
+from sheets_worker.reading import clear_cells, create_tab, look_up, read_rows
+from sheets_worker.rows import Column, Row, TabName, Value
+from sheets_worker.settings import GoogleSettings, ProcessSettings, SheetsSettings
+from sheets_worker.store import SheetStore, keep_store_small
+from sheets_worker.tab import Tab
+from sheets_worker.writer import GroupLimits, Perform, TabWriter
+
+SERVICE: Final = "sheets-worker"
+ROLE: Final = "sheets_worker"
+MOST_TITLE = 100
+_SPREADSHEET_ID = re.compile(
+    r"(?:https://docs\.google\.com/spreadsheets/d/)?([\w-]{1,200})(?:/.*)?"
+)
+_PERFORMS: Mapping[str, Perform] = {
+    "append": append_rows,
+    "upsert": change_rows,
+    "update": change_rows,
+    "lookup": look_up,
+    "read": read_rows,
+    "clear": clear_cells,
+    "create_tab": create_tab,
+}
+
+
+class Desk:
+    """All tabs that this process works on: a writer for each that has something to do."""
+
+    def __init__(self, calls: Calls, store: SheetStore, settings: SheetsSettings) -> None:
+        self._calls = calls
+        self._store = store
+        self._settings = settings
+        self._writers: dict[TabName, TabWriter] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def submit(self, name: TabName, job: Job) -> Answer:
+        """Have a job served in its turn; its answer. Raises `AttemptFailure`."""
+        writer = self._writers.get(name)
+        if writer is None:
+            settings = self._settings
+            tab = Tab(name, self._calls, self._store, settle_seconds=settings.settle_seconds)
+            limits = GroupLimits(settings.group_rows, settings.group_bytes, settings.group_seconds)
+            writer = self._writers[name] = TabWriter(tab, _PERFORMS, limits)
+            task = asyncio.create_task(self._run(name, writer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        writer.add(job)
+        return await job.answer
+
+    async def stop(self) -> None:
+        """End all writers; what they were writing is settled by whoever comes next."""
+        await cancel(*self._tasks)
+
+    async def _run(self, name: TabName, writer: TabWriter) -> None:
+        try:
+            await writer.run()
+        finally:
+            del self._writers[name]
+
+
+@asynccontextmanager
+async def open_desk() -> AsyncIterator[Desk]:
+    """The desk as the environment describes it."""
+    process, settings = ProcessSettings(), SheetsSettings()
+    pool = await open_pool(process.database_url, role=ROLE, application=process.instance)
+    store = SheetStore(pool)
+    try:
+        async with (
+            open_sheets_api(settings, GoogleSettings()) as api,
+            open_quota(process.redis_url, settings) as quota,
+        ):
+            desk = Desk(Calls(api, quota), store, settings)
+            upkeep = asyncio.create_task(keep_store_small(store, settings.keep_seconds))
+            try:
+                yield desk
+            finally:
+                await cancel(upkeep)
+                await desk.stop()
+    finally:
+        await close_pool(pool)
+
+
+async def process_sheet(params: SheetsParams, attempt: Attempt, desk: Desk) -> SheetsResult:
+    """Serve one command."""
+    job = make_job(params, attempt)
+    answer = await desk.submit(tab_of(params), job)
+    return result_of(params, job, answer)
+
+
+def tab_of(params: SheetsParams) -> TabName:
+    """Which tab a command is for. Raises `PermanentError`."""
+    match = _SPREADSHEET_ID.fullmatch(params.spreadsheet_id.strip())
+    if match is None:
+        raise PermanentError(
+            "invalid_params", "spreadsheetId is the long name in the spreadsheet's address"
+        )
+    title = params.sheet
+    if not title.strip() or len(title) > MOST_TITLE or not title.isprintable():
+        raise PermanentError(
+            "invalid_params", f"sheet is a tab's name of at most {MOST_TITLE} characters"
+        )
+    return TabName(match[1], title)
+
+
+def make_job(params: SheetsParams, attempt: Attempt) -> Job:
+    """The job of a command. Raises `PermanentError` for a value that fits no cell."""
+    command = attempt.command
+    values, columns = read_row(params)
+    return Job(
+        kind=_kind_of(params, command.execution_id),
+        seconds=command.timeout_seconds,
+        params=params,
+        attempt=attempt,
+        row=Row(command.execution_id, command.workspace, values),
+        columns=columns,
+        cells={name: raw_cell(value) for name, value in values.items()},
+    )
+
+
+def read_row(params: SheetsParams) -> tuple[dict[str, Value], list[Column]]:
+    """The typed values of a command, and their columns."""
+    zone = zone_of(params.time_zone)
+    values: dict[str, Value] = {}
+    columns: list[Column] = []
+    for given, value in (params.values or {}).items():
+        kind = params.types.get(given)
+        name = given.strip()
+        values[name] = read_value(value, kind, zone, column=name)
+        columns.append(Column(name, kind))
+    return values, columns
+
+
+def result_of(params: SheetsParams, job: Job, answer: Answer) -> SheetsResult:
+    """What the execution's output says."""
+    if isinstance(answer, SheetsResult):
+        return answer
+    in_sheet = answer.place == "sheet"
+    is_row = params.operation in ("append", "upsert", "update")
+    return SheetsResult(
+        operation=params.operation,
+        place=answer.place,
+        range=answer.target if in_sheet else None,
+        table=None if in_sheet else answer.target,
+        row=answer.row,
+        row_key=job.key if is_row else None,
+        reason=answer.reason,
+        matched=1 if params.operation == "update" else None,
+    )
+
+
+def _kind_of(params: SheetsParams, execution_id: str) -> tuple[str, ...]:
+    """Jobs of the same kind that follow each other share a request."""
+    operation = params.operation
+    if operation == "append":
+        return (operation,)
+    if operation in ("upsert", "update", "lookup"):
+        return (operation, (params.key_column or "").strip())
+    return (operation, execution_id)

@@ -1,0 +1,166 @@
+"""What reads a tab, empties it or makes it: look-ups, ranges, clear and create."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from gspread import HTTPClient
+from mirsal_runtime.failures import PermanentError
+
+from sheets_worker.appending import answer_known
+from sheets_worker.changing import comparable
+from sheets_worker.errors import Code
+from sheets_worker.header import Header
+from sheets_worker.jobs import Job
+from sheets_worker.params import SheetsParams, SheetsResult
+from sheets_worker.ranges import (
+    check_cells,
+    column_letters,
+    first_column,
+    first_row,
+)
+from sheets_worker.rows import ROW_KEY_COLUMN, Column, Placed
+from sheets_worker.store import Written
+from sheets_worker.tab import CLEAR, Tab
+
+ALL_ROWS = "2:10000000"
+
+
+async def look_up(tab: Tab, jobs: Sequence[Job]) -> None:
+    """Find the rows that hold a value, for many jobs with the same key column at once."""
+    header = await _header(tab)
+    key_column = jobs[0].kind[1]
+    place = header.place(key_column)
+    if place is None:
+        raise PermanentError(
+            "no_such_column", f"the first row of the tab has no column {key_column!r}"
+        )
+    (column,) = await _read(tab, f"{column_letters(place)}2:{column_letters(place)}", raw=True)
+    found: dict[str, list[int]] = {}
+    for offset, cells in enumerate(column):
+        if cells and cells[0] != "":
+            found.setdefault(comparable(cells[0]), []).append(offset + 2)
+    numbers = [found.get(comparable(params_of(job).key_value), []) for job in jobs]
+    wanted = sorted(
+        {
+            number
+            for job, each in zip(jobs, numbers, strict=True)
+            for number in each[: params_of(job).limit]
+        }
+    )
+    last = column_letters(header.width - 1)
+    ranges = [tab.range(f"A{number}:{last}{number}") for number in wanted]
+    read = await tab.read_values(*ranges, raw=True) if ranges else []
+    rows = {
+        number: as_row(header, cells[0] if cells else [])
+        for number, cells in zip(wanted, read, strict=True)
+    }
+    for job, each in zip(jobs, numbers, strict=True):
+        if await job.claim():
+            job.succeed(
+                SheetsResult(
+                    operation="lookup",
+                    matched=len(each),
+                    row=each[0] if each else None,
+                    rows=tuple(rows[number] for number in each[: params_of(job).limit]),
+                )
+            )
+
+
+async def read_rows(tab: Tab, jobs: Sequence[Job]) -> None:
+    """Read a range, or all rows, up to the job's limit."""
+    (job,) = jobs
+    params = params_of(job)
+    header = await _header(tab)
+    cells = check_cells(params.range) if params.range else f"2:{params.limit + 1}"
+    (rows,) = await _read(tab, cells, raw=True)
+    start = first_column(cells)
+    if not params.range or first_row(cells) > 1:
+        rows = list(islice(rows, params.limit))
+    else:
+        rows = list(islice(rows, 1, params.limit + 1))
+    if await job.claim():
+        job.succeed(
+            SheetsResult(
+                operation="read",
+                range=tab.range(cells),
+                rows=tuple(as_row(header, row, start) for row in rows),
+            )
+        )
+
+
+async def clear_cells(tab: Tab, jobs: Sequence[Job]) -> None:
+    """Empty a range, or all rows below the header; once, however often it is asked."""
+    (job,) = jobs
+    params = params_of(job)
+    await tab.settle()
+    if not await answer_known(tab, jobs):
+        return
+    cells = check_cells(params.range) if params.range else ALL_ROWS
+    target = tab.range(cells)
+    await tab.calls.reserve("write")
+    if not await job.claim():
+        return
+    begun = await tab.begin([CLEAR + cells], [job.workspace], job.workspace)
+
+    def clear(client: HTTPClient) -> None:
+        client.values_clear(tab.name.spreadsheet_id, target)
+
+    await tab.write(begun, clear, traceparent=job.traceparent)
+    placed = Placed("sheet", target)
+    await tab.end(begun, written=[Written(job.row, placed)], last_row=None if params.range else 1)
+    job.succeed(placed)
+
+
+async def create_tab(tab: Tab, jobs: Sequence[Job]) -> None:
+    """Make the tab, or the columns that it lacks."""
+    (job,) = jobs
+    params = params_of(job)
+    columns = [Column(name.strip(), params.types.get(name)) for name in params.columns]
+    state = await tab.settle()
+    if not await job.claim():
+        return
+    header = await tab.prepare(state, columns, job.workspace)
+    job.succeed(
+        SheetsResult(
+            operation="create_tab", range=tab.range(f"A1:{column_letters(header.width - 1)}1")
+        )
+    )
+
+
+def as_row(header: Header, cells: Sequence[Any], start: int = 0) -> dict[str, Any]:
+    """A row by its columns' names; columns without a name by their letters."""
+    row: dict[str, Any] = {}
+    for offset, cell in enumerate(cells):
+        place = start + offset
+        name = header.names[place] if place < header.width else ""
+        if name != ROW_KEY_COLUMN:
+            row[name or column_letters(place)] = cell
+    for name in header.names[start:]:
+        if name and name != ROW_KEY_COLUMN and not cells[len(header.names) :]:
+            row.setdefault(name, "")
+    return row
+
+
+def params_of(job: Job) -> SheetsParams:
+    """The config of a job that has one."""
+    if job.params is None:
+        raise TypeError("a row that comes back from BigQuery has no config")
+    return job.params
+
+
+async def _header(tab: Tab) -> Header:
+    header = await tab.read_header()
+    if header is None:
+        raise PermanentError(Code.NO_TAB, f"there is no tab {tab.name.sheet!r}")
+    return header
+
+
+async def _read(tab: Tab, cells: str, *, raw: bool) -> list[list[list[Any]]]:
+    """The rows of a range; none where the tab ends before it."""
+    try:
+        return await tab.read_values(tab.range(cells), raw=raw)
+    except PermanentError as error:
+        if error.code != Code.NO_TAB:
+            raise
+        return [[]]
