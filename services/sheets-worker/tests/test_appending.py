@@ -1,0 +1,242 @@
+"""Rows on their way into a sheet: header, values, row keys, groups, and what comes again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mirsal_contracts.commands import RunNode
+from mirsal_contracts.statuses import NodeFailed, NodeSucceeded
+from mirsal_testing.commands import make_command, next_attempt
+from mirsal_testing.simulators.sheets import (
+    SheetsSimulator,
+    SheetsSimulatorClient,
+    TabRows,
+    TabSpec,
+)
+from mirsal_testing.worker_rig import WorkerRig
+from sheets_worker.main import connector
+
+SPREADSHEET = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms"
+
+
+@pytest.fixture
+async def rig(google: SheetsSimulator, tmp_path: Path) -> AsyncIterator[WorkerRig]:
+    """One process of the worker."""
+    async with WorkerRig(connector, tmp_path, slots=1000) as rig:
+        yield rig
+
+
+def append(values: dict[str, Any], sheet: str = "Leads", **members: Any) -> RunNode:
+    """A command that adds a row."""
+    config = {
+        "operation": "append",
+        "spreadsheetId": SPREADSHEET,
+        "sheet": sheet,
+        "values": values,
+        **members,
+    }
+    return make_command("google_sheets", config, timeout_seconds=20)
+
+
+async def done(rig: WorkerRig, *commands: RunNode) -> list[dict[str, Any]]:
+    """The outputs of commands, all of which succeed."""
+    rig.deliver(*commands)
+    statuses = [await rig.status_of(command) for command in commands]
+    outputs = []
+    for status in statuses:
+        assert isinstance(status, NodeSucceeded), status
+        outputs.append(status.output)
+    return outputs
+
+
+def keys_of(tab: TabRows) -> list[str]:
+    """The row keys, in the order of the rows."""
+    return [str(record["_mirsal_row_key"]) for record in tab.records()]
+
+
+def writes(google: SheetsSimulator, *names: str) -> int:
+    """How many writes took effect."""
+    kinds = names or ("values.append", "values.batchUpdate", "spreadsheets.batchUpdate")
+    return sum(call.name in kinds and call.outcome == "answered" for call in google.calls)
+
+
+async def test_a_row_makes_tab_header_and_key(
+    rig: WorkerRig, sheets: SheetsSimulatorClient
+) -> None:
+    command = append({"الاسم": "أحمد محمد", "Score": 7})
+    (output,) = await done(rig, command)
+    assert output == {
+        "operation": "append",
+        "place": "sheet",
+        "range": "'Leads'!A2:C2",
+        "row": 2,
+        "rowKey": command.execution_id,
+    }
+    tab = await sheets.tab(SPREADSHEET, "Leads")
+    assert tab.values == [
+        ["الاسم", "Score", "_mirsal_row_key"],
+        ["أحمد محمد", 7, command.execution_id],
+    ]
+    assert tab.hidden_columns == (2,)
+
+
+LOOKS_LIKE_MORE = ["=1+1", "+4930123", "-x", "@x", "\t=1", "007", "1/2", "1e5", "TRUE", "'a", "12:30",
+                   "2025-03-05", "5%", "$5", "=HYPERLINK(\"http://x\")", "مرحباً", "٧", "a\nb"]  # fmt: skip
+
+
+async def test_texts_stay_what_they_are(rig: WorkerRig, sheets: SheetsSimulatorClient) -> None:
+    commands = [append({"text": text}) for text in LOOKS_LIKE_MORE]
+    await done(rig, *commands)
+    tab = await sheets.tab(SPREADSHEET, "Leads", render="FORMULA")
+    found = {str(record["_mirsal_row_key"]): record["text"] for record in tab.records()}
+    assert [found[command.execution_id] for command in commands] == LOOKS_LIKE_MORE
+
+
+async def test_typed_columns(rig: WorkerRig, sheets: SheetsSimulatorClient) -> None:
+    values = {
+        "n": "٢٠٫٥",
+        "d": "2025-03-05",
+        "t": "2025-03-05T22:15:00Z",
+        "b": "true",
+        "x": "7",
+        "e": "",
+        "none": None,
+    }
+    types = {"n": "number", "d": "date", "t": "datetime", "b": "boolean", "x": "text", "e": "date"}
+    await done(rig, append(values, types=types, timeZone="Asia/Dubai"))
+    tab = await sheets.tab(SPREADSHEET, "Leads")
+    (record,) = tab.records()
+    assert (record["n"], record["d"], record["b"], record["x"]) == (20.5, 45721, True, "7")
+    assert record["t"] == pytest.approx(45722 + (2 * 60 + 15) / 1440)
+    assert record["e"] == record["none"] == ""
+    shown = (await sheets.tab(SPREADSHEET, "Leads", render="FORMATTED_VALUE")).records()[0]
+    assert (shown["d"], shown["t"]) == ("2025-03-05", "2025-03-06 02:15:00")
+
+
+async def test_a_value_that_does_not_fit_its_type_fails_its_row_only(
+    rig: WorkerRig, sheets: SheetsSimulatorClient
+) -> None:
+    good, bad = (
+        append({"n": number}, types={"n": "number"}) for number in ("1", "seven")
+    )
+    rig.deliver(good, bad)
+    assert isinstance(await rig.status_of(good), NodeSucceeded)
+    failed = await rig.status_of(bad)
+    assert isinstance(failed, NodeFailed)
+    assert (failed.kind, failed.error.code) == ("permanent", "invalid_value")
+    assert len((await sheets.tab(SPREADSHEET, "Leads")).values) == 2
+
+
+async def test_columns_that_are_not_there_are_added_before_the_keys(
+    rig: WorkerRig, sheets: SheetsSimulatorClient
+) -> None:
+    first, second = append({"a": "1"}), append({"b": "2", "a": "3"})
+    await done(rig, first)
+    await done(rig, second)
+    tab = await sheets.tab(SPREADSHEET, "Leads")
+    assert tab.values == [
+        ["a", "b", "_mirsal_row_key"],
+        ["1", "", first.execution_id],
+        ["3", "2", second.execution_id],
+    ]
+    assert tab.hidden_columns == (2,)
+
+
+async def test_a_header_of_a_persons_own_is_kept(
+    rig: WorkerRig, sheets: SheetsSimulatorClient, google: SheetsSimulator
+) -> None:
+    book = google.add_spreadsheet(
+        "theirs",
+        [TabSpec(title="Leads", values=[["Phone", " Name ", "", "Notes"], ["1", "A", "", "x"]])],
+    )
+    command = append({"Name": "أحمد", "Phone": "+20"})
+    command = command.model_copy(update={"config": {**command.config, "spreadsheetId": book.id}})
+    await done(rig, command)
+    tab = await sheets.tab(book.id, "Leads")
+    assert tab.values == [
+        ["Phone", " Name ", "", "Notes", "_mirsal_row_key"],
+        ["1", "A", "", "x"],
+        ["+20", "أحمد", "", "", command.execution_id],
+    ]
+
+
+async def test_a_header_with_a_column_twice_waits_for_a_person(
+    rig: WorkerRig, google: SheetsSimulator
+) -> None:
+    google.add_spreadsheet("theirs", [TabSpec(title="Leads", values=[["a", "b", "a "]])])
+    command = append({"a": "1"})
+    command = command.model_copy(update={"config": {**command.config, "spreadsheetId": "theirs"}})
+    status = await rig.run(command)
+    assert isinstance(status, NodeFailed)
+    assert (status.kind, status.error.code) == ("action_required", "invalid_header")
+
+
+async def test_a_thousand_rows_that_wait_take_a_few_writes(
+    rig: WorkerRig, google: SheetsSimulator, sheets: SheetsSimulatorClient
+) -> None:
+    commands = [append({"n": number}) for number in range(1000)]
+    outputs = await done(rig, *commands)
+    assert len({output["row"] for output in outputs}) == 1000
+    tab = await sheets.tab(SPREADSHEET, "Leads")
+    assert keys_of(tab) == [command.execution_id for command in commands]
+    assert [record["n"] for record in tab.records()] == list(range(1000))
+    assert google.record.writes <= 12
+
+
+async def test_a_command_that_comes_again_finds_its_row(
+    rig: WorkerRig, google: SheetsSimulator, sheets: SheetsSimulatorClient
+) -> None:
+    command = append({"a": "1"})
+    (first,) = await done(rig, command)
+    before = google.record.writes
+    (again,) = await done(rig, next_attempt(command))
+    assert again == first
+    assert google.record.writes == before
+    assert len((await sheets.tab(SPREADSHEET, "Leads")).values) == 2
+
+
+@pytest.mark.parametrize("drop", ["before", "after"])
+async def test_a_lost_answer_is_looked_up_before_anything_else_is_written(
+    rig: WorkerRig, google: SheetsSimulator, sheets: SheetsSimulatorClient, drop: str
+) -> None:
+    await done(rig, append({"a": "0"}))
+    google.drop_next(drop, match={"call": "values.append"})
+    commands = [append({"a": str(number)}) for number in range(1, 20)]
+    outputs = await done(rig, *commands)
+    tab = await sheets.tab(SPREADSHEET, "Leads")
+    assert keys_of(tab)[1:] == [command.execution_id for command in commands]
+    assert [output["row"] for output in outputs] == list(range(3, 22))
+
+
+async def test_a_person_may_sort_and_add_rows_while_an_answer_is_lost(
+    rig: WorkerRig, google: SheetsSimulator, sheets: SheetsSimulatorClient
+) -> None:
+    """Rows are known by their keys wherever they stand."""
+    await done(rig, *(append({"a": f"b{number}"}) for number in range(80)))
+    google.drop_next("after", match={"call": "values.append"})
+    google.rules.add(
+        {"times": 2, "match": {"call": "values.batchGet"}, "action": {"error": {"kind": "unavailable"}}}
+    )
+    late = append({"a": "a-first"})
+    rig.deliver(late)
+    while google.record.writes < 3:
+        await asyncio.sleep(0.01)
+    book = google.library.find(SPREADSHEET)
+    assert book is not None
+    tab = book.find_tab("Leads")
+    assert tab is not None
+    rows = sorted((await sheets.tab(SPREADSHEET, "Leads")).values[1:], key=lambda row: str(row[0]))
+    rows.insert(3, ["a person's own"])
+    for number, row in enumerate(rows):
+        for place in range(2):
+            tab.remove(number + 1, place)
+            if place < len(row):
+                tab.put(number + 1, place, row[place])
+    status = await rig.status_of(late)
+    assert isinstance(status, NodeSucceeded)
+    assert status.output["row"] == 2
+    keys = keys_of(await sheets.tab(SPREADSHEET, "Leads"))
+    assert keys.count(late.execution_id) == 1
+    assert len(keys) == 82

@@ -1,0 +1,61 @@
+"""What every connector must do, done by this one against the Sheets simulator."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from mirsal_testing.connector_suite import ConnectorCase, ConnectorSuite
+from mirsal_testing.simulators.sheets import SheetsSimulator
+from sheets_worker.main import connector
+
+SPREADSHEET = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms"
+NAME = "أحمد بن محمد"
+
+
+class TestGoogleSheets(ConnectorSuite):
+    """The suite, with Google's errors."""
+
+    @pytest.fixture
+    def case(self, google: SheetsSimulator, tmp_path: Path) -> ConnectorCase:
+        """The connector as the environment describes it."""
+        credentials = json.loads((tmp_path / "credentials.json").read_text("utf-8"))
+
+        async def count() -> int:
+            return sum(call.name == "values.append" and call.applied for call in google.calls)
+
+        async def hang() -> None:
+            google.rules.add({"match": {"call": "values.append"}, "action": {"hang": True, "accept": True}})
+
+        async def vanish() -> None:
+            await google.__aexit__()
+
+        def fail_with(kind: str) -> Callable[[], Awaitable[None]]:
+            async def fail() -> None:
+                google.rules.clear()
+                google.fail_next(kind, times=10_000)
+
+            return fail
+
+        config = {
+            "operation": "append",
+            "spreadsheetId": SPREADSHEET,
+            "sheet": "Leads",
+            "values": {"name": NAME},
+        }
+        return ConnectorCase(
+            connector=connector,
+            config=config,
+            bad_config={**config, "stranger": NAME},
+            count_effects=count,
+            hang=hang,
+            vanish=vanish,
+            faults={
+                "transient": fail_with("unavailable"),
+                "throttled": fail_with("rateLimited"),
+                "action_required": fail_with("permissionDenied"),
+                "permanent": fail_with("tooManyCells"),
+            },
+            secrets=[credentials["private_key"][40:80], NAME],
+            timeout_seconds=4.0,
+        )
