@@ -43,7 +43,7 @@ async def database(database_url: str) -> AsyncIterator["asyncpg.Connection[async
 
 @pytest.fixture
 async def google(
-    database: "asyncpg.Connection[asyncpg.Record]",  # noqa: ARG001 - the worker needs its tables
+    database: "asyncpg.Connection[asyncpg.Record]",
     database_url: str,
     valkey_server: Server,
     tmp_path: Path,

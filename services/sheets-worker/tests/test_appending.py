@@ -56,12 +56,6 @@ def keys_of(tab: TabRows) -> list[str]:
     return [str(record["_mirsal_row_key"]) for record in tab.records()]
 
 
-def writes(google: SheetsSimulator, *names: str) -> int:
-    """How many writes took effect."""
-    kinds = names or ("values.append", "values.batchUpdate", "spreadsheets.batchUpdate")
-    return sum(call.name in kinds and call.outcome == "answered" for call in google.calls)
-
-
 async def test_a_row_makes_tab_header_and_key(
     rig: WorkerRig, sheets: SheetsSimulatorClient
 ) -> None:
@@ -82,8 +76,10 @@ async def test_a_row_makes_tab_header_and_key(
     assert tab.hidden_columns == (2,)
 
 
-LOOKS_LIKE_MORE = ["=1+1", "+4930123", "-x", "@x", "\t=1", "007", "1/2", "1e5", "TRUE", "'a", "12:30",
-                   "2025-03-05", "5%", "$5", "=HYPERLINK(\"http://x\")", "مرحباً", "٧", "a\nb"]  # fmt: skip
+LOOKS_LIKE_MORE = [
+    *("=1+1", "+4930123", "-x", "@x", "\t=1", "007", "1/2", "1e5", "TRUE", "'a", "12:30"),
+    *("2025-03-05", "5%", "$5", '=HYPERLINK("http://x")', "مرحباً", "٧", "a\nb"),
+]
 
 
 async def test_texts_stay_what_they_are(rig: WorkerRig, sheets: SheetsSimulatorClient) -> None:
@@ -118,9 +114,7 @@ async def test_typed_columns(rig: WorkerRig, sheets: SheetsSimulatorClient) -> N
 async def test_a_value_that_does_not_fit_its_type_fails_its_row_only(
     rig: WorkerRig, sheets: SheetsSimulatorClient
 ) -> None:
-    good, bad = (
-        append({"n": number}, types={"n": "number"}) for number in ("1", "seven")
-    )
+    good, bad = (append({"n": number}, types={"n": "number"}) for number in ("1", "seven"))
     rig.deliver(good, bad)
     assert isinstance(await rig.status_of(good), NodeSucceeded)
     failed = await rig.status_of(bad)
@@ -147,14 +141,14 @@ async def test_columns_that_are_not_there_are_added_before_the_keys(
 async def test_a_header_of_a_persons_own_is_kept(
     rig: WorkerRig, sheets: SheetsSimulatorClient, google: SheetsSimulator
 ) -> None:
-    book = google.add_spreadsheet(
+    google.add_spreadsheet(
         "theirs",
         [TabSpec(title="Leads", values=[["Phone", " Name ", "", "Notes"], ["1", "A", "", "x"]])],
     )
     command = append({"Name": "أحمد", "Phone": "+20"})
-    command = command.model_copy(update={"config": {**command.config, "spreadsheetId": book.id}})
+    command = command.model_copy(update={"config": {**command.config, "spreadsheetId": "theirs"}})
     await done(rig, command)
-    tab = await sheets.tab(book.id, "Leads")
+    tab = await sheets.tab("theirs", "Leads")
     assert tab.values == [
         ["Phone", " Name ", "", "Notes", "_mirsal_row_key"],
         ["1", "A", "", "x"],
@@ -217,7 +211,11 @@ async def test_a_person_may_sort_and_add_rows_while_an_answer_is_lost(
     await done(rig, *(append({"a": f"b{number}"}) for number in range(80)))
     google.drop_next("after", match={"call": "values.append"})
     google.rules.add(
-        {"times": 2, "match": {"call": "values.batchGet"}, "action": {"error": {"kind": "unavailable"}}}
+        {
+            "times": 2,
+            "match": {"call": "values.batchGet"},
+            "action": {"error": {"kind": "unavailable"}},
+        }
     )
     late = append({"a": "a-first"})
     rig.deliver(late)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from mirsal_contracts.message import JsonObject
 from mirsal_testing.connector_suite import ConnectorCase, ConnectorSuite
 from mirsal_testing.simulators.sheets import SheetsSimulator
 from sheets_worker.main import connector
@@ -22,10 +23,12 @@ class TestGoogleSheets(ConnectorSuite):
         credentials = json.loads((tmp_path / "credentials.json").read_text("utf-8"))
 
         async def count() -> int:
-            return sum(call.name == "values.append" and call.applied for call in google.calls)
+            appends = [call for call in google.calls if call.method == "values.append"]
+            return sum(call.rows for call in appends if call.applied)
 
         async def hang() -> None:
-            google.rules.add({"match": {"call": "values.append"}, "action": {"hang": True, "accept": True}})
+            action = {"hang": True, "accept": True}
+            google.rules.add({"match": {"call": "values.append"}, "action": action})
 
         async def vanish() -> None:
             await google.__aexit__()
@@ -37,7 +40,7 @@ class TestGoogleSheets(ConnectorSuite):
 
             return fail
 
-        config = {
+        config: JsonObject = {
             "operation": "append",
             "spreadsheetId": SPREADSHEET,
             "sheet": "Leads",
