@@ -32,7 +32,10 @@ from typing import NamedTuple
 
 
 class Topic(NamedTuple):
-    """A topic as production makes it; a single local broker lowers the replication to 1."""
+    """A topic as production makes it; a single local broker lowers the replication to 1.
+
+    `reader` is the service that consumes it, which is also its consumer group's name.
+    """
 
     name: str
     partitions: int
@@ -40,6 +43,7 @@ class Topic(NamedTuple):
     min_insync_replicas: int
     retention_hours: int
     max_message_bytes: int
+    reader: str | None
 
 
 '''
@@ -64,6 +68,8 @@ def topics_module(topics: list[dict[str, Any]]) -> str:
     for topic in topics:
         arguments = [f"    {json.dumps(topic['name'])},"]
         arguments += [f"    {field}={topic[field]:_}," for field in FIELDS]
+        (reader,) = topic["consumers"] or [None]
+        arguments.append(f"    reader={json.dumps(reader) if reader else None},")
         constants += [f"{constant_of(topic['name'])} = Topic(", *arguments, ")"]
     everything = "".join(f"    {constant_of(topic['name'])},\n" for topic in topics)
     commands = mapping_of("node.commands.", topics)

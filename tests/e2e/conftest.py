@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from mirsal_testing.rest import RestClient
+from mirsal_testing.simulators.sheets import SheetsSimulatorClient
 from mirsal_testing.simulators.smtp.client import InboxClient
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
 from mirsal_testing.stack import Stack
@@ -43,6 +44,14 @@ async def inbox(stack: Stack) -> AsyncIterator[InboxClient]:
 async def whatsapp(stack: Stack) -> AsyncIterator[WhatsAppSimulatorClient]:
     url = stack.environment["MIRSAL_WHATSAPP_SIMULATOR_URL"]
     async with WhatsAppSimulatorClient(url) as client:
+        yield client
+        await client.clear_rules()
+
+
+@pytest_asyncio.fixture
+async def sheets(stack: Stack) -> AsyncIterator[SheetsSimulatorClient]:
+    url = stack.environment["MIRSAL_SHEETS_SIMULATOR_URL"]
+    async with SheetsSimulatorClient(url) as client:
         yield client
         await client.clear_rules()
 

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from gateway.health.metrics_text import write_metrics
 from gateway.health.recent import Recent
 from gateway.health.store import Total
-from mirsal_contracts.topics import NODE_COMMANDS_EMAIL_V1
+from mirsal_contracts.topics import NODE_COMMANDS_EMAIL_V1, NODE_COMMANDS_GOOGLE_SHEETS_V1
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.gateway.tests.conftest import Gateway, MakeSettings, open_gateway
@@ -65,6 +65,8 @@ async def test_the_queue_shows_what_waits(gateway: Gateway) -> None:
         "depth": 3,
         "lag": 2,
     }
+    groups = {each["topic"]: each["group"] for each in after["topics"]}
+    assert groups[NODE_COMMANDS_GOOGLE_SHEETS_V1.name] == "sheets-worker"
     assert {"connector": "email", "depth": 3, "lag": 2} in after["connectors"]
     assert after["queueSize"] == before["queueSize"] + 2
     assert f"automation_queue_size {float(after['queueSize'])}" in text

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from mirsal_contracts.message import JsonObject
 from mirsal_testing.connector_suite import ConnectorCase, ConnectorSuite
 from mirsal_testing.simulators.sheets import SheetsSimulator
 from sheets_worker.main import connector
+
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
 
 SPREADSHEET = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms"
 NAME = "أحمد بن محمد"

@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 
 class Topic(NamedTuple):
-    """A topic as production makes it; a single local broker lowers the replication to 1."""
+    """A topic as production makes it; a single local broker lowers the replication to 1.
+
+    `reader` is the service that consumes it, which is also its consumer group's name.
+    """
 
     name: str
     partitions: int
@@ -12,6 +15,7 @@ class Topic(NamedTuple):
     min_insync_replicas: int
     retention_hours: int
     max_message_bytes: int
+    reader: str | None
 
 
 DEAD_LETTERS_CODE_V1 = Topic(
@@ -21,6 +25,7 @@ DEAD_LETTERS_CODE_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=720,
     max_message_bytes=2_097_152,
+    reader=None,
 )
 DEAD_LETTERS_EMAIL_V1 = Topic(
     "dead-letters.email.v1",
@@ -29,6 +34,7 @@ DEAD_LETTERS_EMAIL_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=720,
     max_message_bytes=2_097_152,
+    reader=None,
 )
 DEAD_LETTERS_GOOGLE_SHEETS_V1 = Topic(
     "dead-letters.google_sheets.v1",
@@ -37,6 +43,7 @@ DEAD_LETTERS_GOOGLE_SHEETS_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=720,
     max_message_bytes=2_097_152,
+    reader=None,
 )
 DEAD_LETTERS_NOOP_V1 = Topic(
     "dead-letters.noop.v1",
@@ -45,6 +52,7 @@ DEAD_LETTERS_NOOP_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=720,
     max_message_bytes=2_097_152,
+    reader=None,
 )
 DEAD_LETTERS_ORCHESTRATOR_V1 = Topic(
     "dead-letters.orchestrator.v1",
@@ -53,6 +61,7 @@ DEAD_LETTERS_ORCHESTRATOR_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=720,
     max_message_bytes=2_097_152,
+    reader=None,
 )
 DEAD_LETTERS_WHATSAPP_V1 = Topic(
     "dead-letters.whatsapp.v1",
@@ -61,6 +70,7 @@ DEAD_LETTERS_WHATSAPP_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=720,
     max_message_bytes=2_097_152,
+    reader=None,
 )
 EXECUTIONS_REQUESTED_V1 = Topic(
     "executions.requested.v1",
@@ -69,6 +79,7 @@ EXECUTIONS_REQUESTED_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=336,
     max_message_bytes=2_097_152,
+    reader="orchestrator",
 )
 NODE_COMMANDS_CODE_V1 = Topic(
     "node.commands.code.v1",
@@ -77,6 +88,7 @@ NODE_COMMANDS_CODE_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=336,
     max_message_bytes=2_097_152,
+    reader="code-runner",
 )
 NODE_COMMANDS_EMAIL_V1 = Topic(
     "node.commands.email.v1",
@@ -85,6 +97,7 @@ NODE_COMMANDS_EMAIL_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=336,
     max_message_bytes=2_097_152,
+    reader="email-worker",
 )
 NODE_COMMANDS_GOOGLE_SHEETS_V1 = Topic(
     "node.commands.google_sheets.v1",
@@ -93,6 +106,7 @@ NODE_COMMANDS_GOOGLE_SHEETS_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=336,
     max_message_bytes=2_097_152,
+    reader="sheets-worker",
 )
 NODE_COMMANDS_NOOP_V1 = Topic(
     "node.commands.noop.v1",
@@ -101,6 +115,7 @@ NODE_COMMANDS_NOOP_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=336,
     max_message_bytes=2_097_152,
+    reader="noop-worker",
 )
 NODE_COMMANDS_WHATSAPP_V1 = Topic(
     "node.commands.whatsapp.v1",
@@ -109,6 +124,7 @@ NODE_COMMANDS_WHATSAPP_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=336,
     max_message_bytes=2_097_152,
+    reader="whatsapp-worker",
 )
 NODE_STATUSES_V1 = Topic(
     "node.statuses.v1",
@@ -117,6 +133,7 @@ NODE_STATUSES_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=336,
     max_message_bytes=2_097_152,
+    reader="orchestrator",
 )
 RUN_TIMERS_V1 = Topic(
     "run.timers.v1",
@@ -125,6 +142,7 @@ RUN_TIMERS_V1 = Topic(
     min_insync_replicas=2,
     retention_hours=336,
     max_message_bytes=2_097_152,
+    reader="orchestrator",
 )
 
 TOPICS: tuple[Topic, ...] = (

@@ -4,12 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import structlog
-from mirsal_contracts.topics import (
-    COMMANDS,
-    EXECUTIONS_REQUESTED_V1,
-    NODE_STATUSES_V1,
-    RUN_TIMERS_V1,
-)
+from mirsal_contracts.topics import COMMANDS, EXECUTIONS_REQUESTED_V1, TOPICS
 from mirsal_runtime.depths import Depth, DepthsUnknown, read_depths
 from mirsal_runtime.health import Check, gather_reasons
 
@@ -31,13 +26,7 @@ QUEUE_SECONDS = 3.0
 CHECK_SECONDS = 2.0
 """Above the second that /ready on the health port gives: a check there keeps its own reason."""
 
-_ORCHESTRATOR = "orchestrator"
-GROUPS: Mapping[str, str] = {
-    EXECUTIONS_REQUESTED_V1.name: _ORCHESTRATOR,
-    NODE_STATUSES_V1.name: _ORCHESTRATOR,
-    RUN_TIMERS_V1.name: _ORCHESTRATOR,
-    **{topic.name: f"{connector}-worker" for connector, topic in COMMANDS.items()},
-}
+GROUPS: Mapping[str, str] = {topic.name: topic.reader for topic in TOPICS if topic.reader}
 _WAITING = {EXECUTIONS_REQUESTED_V1.name, *(topic.name for topic in COMMANDS.values())}
 
 log = structlog.get_logger(__name__)

@@ -69,6 +69,7 @@ PLATFORM = Table(
         Service("orchestrator", "orchestrator", "MIRSAL_ORCHESTRATORS"),
         Service("email-worker", "email_worker", "MIRSAL_EMAIL_WORKERS"),
         Service("whatsapp-worker", "whatsapp_worker", "MIRSAL_WHATSAPP_WORKERS"),
+        Service("sheets-worker", "sheets_worker", "MIRSAL_SHEETS_WORKERS"),
         Service("code-runner", "code_runner", "MIRSAL_CODE_RUNNERS", prepares="code_runner.build"),
         # A connector that does nothing, for the benchmark.
         Service("noop-worker", "mirsal_testing.noop_worker", "MIRSAL_NOOP_WORKERS", processes=0),
