@@ -60,7 +60,8 @@ async def test_many_runs_go_through_in_batches(desk: Desk, pool: Pool) -> None:
 
 
 async def test_commands_say_whose_they_are_in_their_headers(desk: Desk) -> None:
-    asked = request()
+    config = {"operation": "read", "spreadsheetId": "1Bx", "sheet": "{{lead.name}}"}
+    asked = request(draw([Node(id="a", type="google_sheets", config=config)]))
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     incoming = record(REQUESTS, asked)
     incoming.headers = [*incoming.headers, ("traceparent", trace.encode())]
@@ -68,19 +69,11 @@ async def test_commands_say_whose_they_are_in_their_headers(desk: Desk) -> None:
     sent = desk.outbox.sent[0]
     envelope = Envelope.from_headers(sent.headers)
     command = desk.outbox.take()[0]
-    assert (sent.topic, sent.key) == ("node.commands.noop.v1", asked.run_id)
+    assert (sent.topic, sent.key) == ("node.commands.google_sheets.v1", "1Bx/أحمد محمد")
     assert envelope.traceparent[3:35] == trace[3:35]
     assert envelope.id == envelope.command_id == command.command_id
     assert (envelope.subject, envelope.workspace) == (asked.run_id, "w")
     assert (envelope.execution_id, envelope.node_id) == (command.execution_id, "a")
-
-
-async def test_commands_of_a_tab_go_under_the_tabs_key(desk: Desk) -> None:
-    config = {"operation": "append", "spreadsheetId": "1Bx", "values": {"a": "{{lead.id}}"}}
-    row = Node(id="row", type="google_sheets", config={**config, "sheet": "{{lead.name}}"})
-    await desk.settle(record(REQUESTS, request(draw([row]))))
-    (sent,) = desk.outbox.sent
-    assert (sent.topic, sent.key) == ("node.commands.google_sheets.v1", "1Bx/أحمد محمد")
 
 
 async def test_all_of_a_runs_events_may_come_in_one_batch(desk: Desk, pool: Pool) -> None:

@@ -99,9 +99,7 @@ def test_the_type_of_a_values_column(value: Value, declared: CellType | None, ki
 
 def answer(status: int, reason: str | None, message: str = "so it is") -> Any:
     errors = [] if reason is None else [{"reason": reason, "message": message}]
-    return from_http_status(  # type: ignore[no-untyped-call]  # it has no types
-        status, message, errors=errors
-    )
+    return from_http_status(status, message, errors=errors)
 
 
 @pytest.mark.parametrize(

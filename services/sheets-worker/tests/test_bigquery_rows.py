@@ -44,7 +44,7 @@ class World:
         settings = BigQuerySettings(
             base_url=simulator.url, project=simulator.project, answer_seconds=20
         )
-        credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        credentials = AnonymousCredentials()
         self.client = BigQueryClient(settings, lambda: credentials)
         self.rows = BigQueryRows(self.client, Tables(self.client, settings))
 
@@ -285,7 +285,7 @@ async def test_a_request_that_is_too_large_all_the_same_is_halved(world: World) 
 
 async def test_nobody_there_is_waited_for(world: World) -> None:
     settings = BigQuerySettings(base_url="http://127.0.0.1:9", project="p", connect_seconds=1)
-    credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    credentials = AnonymousCredentials()
     client = BigQueryClient(settings, lambda: credentials)
     rows = BigQueryRows(client, Tables(client, settings))
     (answer,) = await rows.put(TAB, [NAME], [row("a")])

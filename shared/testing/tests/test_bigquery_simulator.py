@@ -36,7 +36,7 @@ class Caller:
         self.simulator = simulator
         self.client = bigquery.Client(
             project=simulator.project,
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            credentials=AnonymousCredentials(),
             client_options=ClientOptions(api_endpoint=simulator.url),
         )
         self.name = f"{simulator.project}.leads.rows"
@@ -77,7 +77,7 @@ class Caller:
 async def caller(bigquery_simulator: BigQuerySimulator) -> AsyncIterator[Caller]:
     found = Caller(bigquery_simulator)
     yield found
-    found.client.close()  # type: ignore[no-untyped-call]
+    found.client.close()
 
 
 async def test_what_is_inserted_is_found(caller: Caller) -> None:

@@ -126,7 +126,7 @@ class BigQueryClient:
         """Close what is idle; calls that hang are left."""
         self._threads.close()
         if self._client is not None:
-            self._client.close()  # type: ignore[no-untyped-call] # it closes its session
+            self._client.close()
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class BigQueryClient:
         credentials = self._credentials()
         if self._client is None or self._used is not credentials:
             request = Request(self._mount(requests.Session()))
-            session = AuthorizedSession(  # type: ignore[no-untyped-call] # it has no types
+            session = AuthorizedSession(
                 credentials, auth_request=request
             )
             self._client = bigquery.Client(
