@@ -160,9 +160,7 @@ class BigQueryClient:
         credentials = self._credentials()
         if self._client is None or self._used is not credentials:
             request = Request(self._mount(requests.Session()))
-            session = AuthorizedSession(
-                credentials, auth_request=request
-            )
+            session = AuthorizedSession(credentials, auth_request=request)
             self._client = bigquery.Client(
                 project=self._settings.project,
                 credentials=credentials,
