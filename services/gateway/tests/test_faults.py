@@ -6,13 +6,17 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
+import psutil
 import pytest
 from gateway.auth.keys import generate_key
 from gateway.issued_ids import IdIssuer
+from mirsal_testing.faults.tcp_proxy import TcpProxy
 from mirsal_testing.servers.server import Server
+from pydantic import SecretStr
 
 from services.gateway.tests.conftest import WELCOME, Gateway, MakeSettings, open_gateway
 from services.gateway.tests.processes import free_port, run_gateway
@@ -22,6 +26,7 @@ WORKFLOW = "/api/automation/workflow/welcome"
 ANSWER_SECONDS = 5.0
 AT_ONCE_SECONDS = 0.5
 BACK_SECONDS = 30
+MOST_GROWTH_BYTES = 50 * 1024 * 1024
 
 
 # A client of Kafka's that is cancelled while it connects leaves the connection to the collector.
@@ -148,6 +153,32 @@ async def test_a_key_that_cannot_be_looked_up_is_503_in_time_whoever_asked_befor
     assert max(seconds for _, seconds in answers) < ANSWER_SECONDS
 
 
+@pytest.mark.parametrize("fault", ["half open", "a byte a second"])
+async def test_a_bad_network_to_postgres_is_503_in_time_and_forgotten(
+    make_settings: MakeSettings, fault: str
+) -> None:
+    url = urlsplit(make_settings().database_url.get_secret_value())
+    async with TcpProxy(url.hostname or "", url.port or 0) as proxy:
+        netloc = url.netloc.replace(f":{url.port}", f":{proxy.port}")
+        through = SecretStr(url._replace(netloc=netloc).geturl())
+        async with open_gateway(make_settings(database_url=through)) as gateway:
+            await gateway.put_welcome()
+            assert proxy.open_connections > 0
+            if fault == "half open":
+                proxy.blackhole()
+            else:
+                proxy.throttle(1)
+            asks = (gateway.client.get(WORKFLOW), gateway.client.put(WORKFLOW, json=WELCOME))
+            for ask in (*asks, gateway.client.post(RUN, json={"leadId": "ahmed"})):
+                began = time.monotonic()
+                assert (await ask).status_code == 503
+                assert time.monotonic() - began < ANSWER_SECONDS
+            # The network lets go of what it held, as it does at last, and is well again.
+            await proxy.reset()
+            await proxy.heal()
+            await wait_for_starts(gateway)
+
+
 async def test_used_up_connections_are_503_and_come_back(make_settings: MakeSettings) -> None:
     """Five connections, a hundred saves that wait for a lock."""
     async with open_gateway(make_settings(database_connections=5)) as gateway:
@@ -224,14 +255,24 @@ async def test_a_database_that_is_read_only_acknowledges_nothing(gateway: Gatewa
 
 
 async def test_sigterm_without_kafka_ends_in_time(gateway: Gateway, kafka_server: Server) -> None:
+    """What was refused meanwhile is kept nowhere, and holds nothing up."""
     await gateway.put_welcome()
     async with (
         run_gateway(gateway.settings, free_port()) as process,
         without(kafka_server, "paused"),
         httpx.AsyncClient(headers={"x-api-key": gateway.key}, timeout=10) as client,
     ):
-        answer = await client.post(process.url + RUN, json={"leadId": "ahmed"})
+        large = {"leadId": "ahmed", "input": {"x": "y" * 400_000}}
+        answer = await client.post(process.url + RUN, json=large)
         assert answer.status_code == 503
+        memory = psutil.Process(process.pid).memory_info
+        before = memory().rss
+        for _ in range(20):
+            answers = await asyncio.gather(
+                *(client.post(process.url + RUN, json=large) for _ in range(10))
+            )
+            assert {each.status_code for each in answers} == {503}
+        assert memory().rss - before < MOST_GROWTH_BYTES
         began = time.monotonic()
         process.signal(signal.SIGTERM)
         assert await process.wait() == 0
