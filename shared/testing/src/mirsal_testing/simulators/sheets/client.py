@@ -99,22 +99,30 @@ class SheetsSimulatorClient(ControlClient):
             values=found["values"],
         )
 
+    async def row_count(self, spreadsheet_id: str, tab: str) -> int:
+        """How far down a tab has values, its header counted; 0 where there is no such tab."""
+        return next(
+            (
+                int(each["lastRow"])
+                for book in await self.spreadsheets()
+                if book["id"] == spreadsheet_id
+                for each in book["tabs"]
+                if each["title"] == tab
+            ),
+            0,
+        )
+
     async def wait_for_rows(
         self, spreadsheet_id: str, tab: str, count: int, seconds: float = 30.0
     ) -> TabRows:
         """The tab once it has `count` rows, its header counted, too. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
         while True:
-            known = {
-                each["title"]: each["lastRow"]
-                for book in await self.spreadsheets()
-                if book["id"] == spreadsheet_id
-                for each in book["tabs"]
-            }
-            if known.get(tab, 0) >= count:
+            found = await self.row_count(spreadsheet_id, tab)
+            if found >= count:
                 return await self.tab(spreadsheet_id, tab)
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{known.get(tab, 0)} of {count} rows came within {seconds:g} s")
+                raise TimeoutError(f"{found} of {count} rows came within {seconds:g} s")
             await asyncio.sleep(POLL_SECONDS)
 
     async def calls(
