@@ -170,6 +170,18 @@ def test_which_table_is_found(
     assert find_table(tab, area) == table
 
 
+def test_a_table_that_is_split_is_not_remembered_whole() -> None:
+    tab = new_tab()
+    for row in range(4):
+        tab.put(row, 0, "x")
+    header = Area(0, 0, 1, 1)
+    assert find_table(tab, header) == Box(0, 0, 4, 1)
+    tab.insert_rows(4, 1)
+    assert find_table(tab, header) == Box(0, 0, 4, 1)
+    tab.insert_rows(2, 1)
+    assert find_table(tab, header) == Box(0, 0, 2, 1)
+
+
 def test_a_column_format_reaches_rows_that_come_later_and_moves_with_its_cells() -> None:
     tab = new_tab()
     tab.formats.set_area(Area(1, 2, None, 3), DATE)

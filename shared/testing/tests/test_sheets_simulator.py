@@ -260,16 +260,22 @@ async def test_columns_are_hidden_and_have_number_formats(
     def work(book: gspread.Spreadsheet) -> Any:
         sheet = book.sheet1
         sheet.format("B:B", {"numberFormat": {"type": "DATE_TIME", "pattern": "yyyy-mm-dd hh:mm"}})
+        # All rows that there are, so those that come later, too.
+        sheet.format("C1:C1000", {"numberFormat": {"type": "PERCENT", "pattern": "0%"}})
         sheet.hide_columns(2, 3)
         sheet.append_row(["x", 46024.5, "key"], value_input_option=RAW)
         sheet.add_rows(100)
+        sheet.update([[0.25]], "C1100", raw=True)
+        share = sheet.acell("C1100").value
+        sheet.batch_clear(["C1100"])
         sheet.append_row(["y", 46025, "key"], value_input_option=RAW, insert_data_option=INSERT)
         fields = "sheets(data(columnMetadata(hiddenByUser),rowData/values/userEnteredFormat))"
         data = book.fetch_sheet_metadata({"fields": fields, "ranges": "Sheet1!A1:D2"})
-        return sheet.get_all_values(), data["sheets"][0]["data"][0]
+        return sheet.get_all_values(), share, data["sheets"][0]["data"][0]
 
-    values, data = await drive(sheets_simulator, work)
+    values, share, data = await drive(sheets_simulator, work)
     assert values == [["x", "2026-01-02 12:00", "key"], ["y", "2026-01-03 00:00", "key"]]
+    assert share == "25%"
     assert data["columnMetadata"] == [{}, {}, {"hiddenByUser": True}, {}]
     assert data["rowData"][1]["values"][1]["userEnteredFormat"] == {
         "numberFormat": {"type": "DATE_TIME", "pattern": "yyyy-mm-dd hh:mm"}

@@ -89,6 +89,8 @@ def test_more_than_a_cell_can_hold_is_refused(enter: object) -> None:
     assert enter("x" * 50_000).value == "x" * 50_000
     with pytest.raises(GoogleError, match="more than the maximum of 50000 characters"):
         enter("x" * 50_001)
+    with pytest.raises(GoogleError, match="more than the maximum of 50000 characters"):
+        enter("👋" * 25_001)
 
 
 @given(st.dates(date(1900, 1, 1), date(2999, 1, 1)), st.integers(0, 86_399_999))

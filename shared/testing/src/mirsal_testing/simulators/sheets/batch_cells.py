@@ -29,14 +29,12 @@ _TYPES = frozenset(
 
 
 def repeat_cell(workbook: Workbook, arguments: Json) -> Json:
-    """One cell's value or number format for a whole range, also for rows that come later."""
+    """One cell's value or number format for a whole range."""
     tab, area = _grid_range(workbook, object_of(arguments, "range"))
     cell = object_of(arguments, "cell")
     mask = mask_of(arguments)
     if _names_format(mask):
-        open_end = area.bottom is None or area.bottom >= tab.rows.count
-        reach = Area(area.top, area.left, None if open_end else area.bottom, area.right)
-        tab.formats.set_area(reach, _number_format(cell))
+        tab.formats.set_area(area, _number_format(cell))
     if "userEnteredValue" in mask or "*" in mask:
         box = area.within(tab.rows.count, tab.columns.count)
         value = _value(cell)

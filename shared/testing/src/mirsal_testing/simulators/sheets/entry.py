@@ -33,8 +33,7 @@ class Entry:
 def enter_raw(sent: object) -> Entry:
     """Raises GoogleError for what is no scalar, and for more than 50,000 characters."""
     if isinstance(sent, str):
-        if len(sent) > MAX_CELL_CHARACTERS:
-            raise too_long_cell()
+        _check_length(sent)
         return Entry(sent or None)
     return Entry(_scalar(sent))
 
@@ -43,8 +42,7 @@ def enter_typed(sent: object) -> Entry:
     """As `enter_raw`, with texts interpreted."""
     if not isinstance(sent, str):
         return Entry(_scalar(sent))
-    if len(sent) > MAX_CELL_CHARACTERS:
-        raise too_long_cell()
+    _check_length(sent)
     if not sent:
         return Entry(None)
     if sent.startswith("'"):
@@ -63,6 +61,14 @@ def enter_typed(sent: object) -> Entry:
     if typed.startswith(_FORMULA_SIGNS) and len(typed) > 1:
         return Entry(Formula(f"={typed}"))
     return Entry(sent)
+
+
+def _check_length(text: str) -> None:
+    # Characters are UTF-16's here: an emoji is two.
+    if len(text) <= MAX_CELL_CHARACTERS // 2:
+        return
+    if len(text.encode("utf-16-le", "surrogatepass")) // 2 > MAX_CELL_CHARACTERS:
+        raise too_long_cell()
 
 
 def _read_number(text: str) -> Entry | None:

@@ -43,11 +43,11 @@ def _grow(tab: Tab, box: Box) -> Box:
     top, left, bottom, right = box.top, box.left, box.bottom, box.right
     while True:
         before = (top, left, bottom, right)
-        edge = max(0, left - 1)
-        while top > 0 and tab.row_has(top - 1, edge, right + 1):
+        while top > 0 and tab.row_has(top - 1, left, right):
             top -= 1
-        while bottom <= tab.last_row and tab.row_has(bottom, edge, right + 1):
+        while bottom <= tab.last_row and tab.row_has(bottom, left, right):
             bottom += 1
+        # The columns beside it, from the row above to the row below: its corners, too.
         if left > 0 and tab.column_has(left - 1, max(0, top - 1), bottom + 1):
             left -= 1
         if tab.column_has(right, max(0, top - 1), bottom + 1):
