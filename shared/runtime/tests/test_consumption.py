@@ -250,6 +250,25 @@ async def test_client_that_cannot_commit_is_replaced(
     assert await stage.read_committed() == 10
 
 
+async def test_client_that_cannot_say_where_it_is_is_replaced(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumption_module, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(consumption_module, "FAILING_SECONDS", 0.5)
+    member = stage.member(Taker())
+    async with running(member):
+        await until(lambda: member.reason is None)
+        broken = member._consumer
+        assert broken is not None
+
+        async def refuse(_partitions: object) -> None:
+            await asyncio.sleep(0)
+            raise KafkaError("refused")
+
+        monkeypatch.setattr(broken, "end_offsets", refuse)
+        await until(lambda: member._consumer is not broken and member.reason is None)
+
+
 async def test_broker_that_is_not_there_is_a_reason_and_close_does_not_hang() -> None:
     nobody = RuntimeSettings.model_validate({"kafka_bootstrap_servers": "127.0.0.1:1"})
     member = Consumption(nobody, TOPIC, group="group", window=10, taker=Taker())

@@ -4,11 +4,11 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-import structlog
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.timers import TimerFired
 from mirsal_contracts.topics import RUN_TIMERS_V1
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing
+from mirsal_runtime.complaints import Complaint
 
 from orchestrator.intake.settling import Sender
 from orchestrator.store.faults import DatabaseAway
@@ -20,8 +20,6 @@ OTHERS_PAUSE = timedelta(milliseconds=50)
 """What is due is being leased by another, or written at this moment."""
 RETRY_SECONDS = 0.5
 LIMIT = 500
-
-log = structlog.get_logger(__name__)
 
 
 class Poller:
@@ -35,6 +33,7 @@ class Poller:
         self._longest_sleep = longest_sleep
         self._sooner = asyncio.Event()
         self._next_look: datetime | None = None
+        self._waits = Complaint("timers_wait")
 
     def expect(self, wake_at: datetime) -> None:
         """A run was just given this time to be woken."""
@@ -50,7 +49,7 @@ class Poller:
             try:
                 pause = await self._look()
             except (DatabaseAway, BrokerUnavailable) as error:
-                log.warning("timers_wait", error=str(error))
+                self._waits.say(error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             with suppress(TimeoutError):

@@ -17,6 +17,7 @@ from aiokafka.structs import ConsumerRecord
 
 from mirsal_runtime import metrics
 from mirsal_runtime.broker import close_consumer, make_consumer
+from mirsal_runtime.complaints import Complaint
 from mirsal_runtime.failpoints import pass_by
 from mirsal_runtime.settings import RuntimeSettings
 from mirsal_runtime.tasks import cancel
@@ -84,6 +85,7 @@ class Consumption:
         self._lag = metrics.CONSUMER_LAG.labels(topic)
         self._records_open = metrics.RECORDS_OPEN.labels(topic)
         self._closing: asyncio.Task[None] | None = None
+        self._rebuilt = Complaint("consumer_rebuilt")
         self._deaf_times = 0
         self._stopped: str | None = None
         self._trouble: str | None = "has not joined its group yet"
@@ -110,7 +112,7 @@ class Consumption:
                 await self._read_with_one_client()
             except (KafkaError, TimeoutError, Deaf) as error:
                 self._trouble = f"has no working client: {error!r}"
-                log.warning("consumer_rebuilt", reason=repr(error))
+                self._rebuilt.say(reason=repr(error))
             await self._abandon()
             await asyncio.sleep(REBUILD_SECONDS)
 
@@ -224,14 +226,17 @@ class Consumption:
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         """Measure the lag, and notice a client that reads nothing although there is something."""
         stuck: dict[TopicPartition, tuple[int, float]] = {}
+        patience = Patience()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 async with asyncio.timeout(WATCH_DEADLINE_SECONDS):
                     positions = await self._find_positions(consumer)
-            except (KafkaError, TimeoutError):
+            except (KafkaError, TimeoutError) as error:
+                patience.failed(error)
                 stuck = {}
                 continue
+            patience.worked()
             now = time.monotonic()
             idle = self._stopped or self._count_open() >= self._window
             behind = {

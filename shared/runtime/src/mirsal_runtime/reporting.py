@@ -5,7 +5,6 @@ Nothing here gives up: while PostgreSQL or Kafka is away the same is tried again
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -19,6 +18,7 @@ from mirsal_runtime.broker import (
     Outgoing,
     size_of,
 )
+from mirsal_runtime.complaints import Complaint
 from mirsal_runtime.failpoints import pass_by
 from mirsal_runtime.journal import Journal
 from mirsal_runtime.ledger import Ledger, LedgerUnavailable, Outcome, Standing
@@ -27,11 +27,11 @@ from mirsal_runtime.work import Work
 
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
-TOLD_SECONDS = 5.0
 
 AnswerT = TypeVar("AnswerT")
 
 log = structlog.get_logger(__name__)
+_still_trying = Complaint("still_trying")
 
 
 class Sender(Protocol):
@@ -119,22 +119,6 @@ class Reporter:
         pass_by("after_answer")
 
 
-class _Complaint:
-    """Says at most once in `TOLD_SECONDS` that something is away: all in flight notice it."""
-
-    def __init__(self) -> None:
-        self._said_at = -TOLD_SECONDS
-
-    def say(self, reason: str) -> None:
-        now = time.monotonic()
-        if now - self._said_at >= TOLD_SECONDS:
-            self._said_at = now
-            log.warning("still_trying", reason=reason)
-
-
-_complaint = _Complaint()
-
-
 async def keep_trying(call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
     """Call until PostgreSQL or Kafka answers, with growing pauses."""
     pause = SHORTEST_PAUSE
@@ -143,6 +127,6 @@ async def keep_trying(call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
             return await call()
         except (LedgerUnavailable, BrokerUnavailable) as error:
             if pause >= LONGEST_PAUSE:
-                _complaint.say(str(error))
+                _still_trying.say(reason=str(error))
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             pause = min(2 * pause, LONGEST_PAUSE)

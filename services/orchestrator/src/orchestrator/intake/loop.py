@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 from mirsal_runtime.broker import close_consumer, make_consumer
+from mirsal_runtime.complaints import Complaint
 from mirsal_runtime.settings import RuntimeSettings
 from mirsal_runtime.tasks import cancel
 
@@ -52,6 +53,7 @@ class Intake:
         self._stopping = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._drained = 0
+        self._replaced = Complaint("consumer_replaced")
         self.has_assignment = False
         """Whether the group has given this process its partitions, which may be none."""
 
@@ -77,7 +79,7 @@ class Intake:
             try:
                 await self._consume()
             except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("consumer_replaced", error=repr(error))
+                self._replaced.say(error=repr(error))
             await asyncio.sleep(REBUILD_SECONDS)
 
     async def _consume(self) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
-import structlog
 from mirsal_runtime.broker import BrokerUnavailable
+from mirsal_runtime.complaints import Complaint
 
 from orchestrator.store.faults import DatabaseAway
 
@@ -16,7 +16,7 @@ LONGEST_PAUSE = 1.0
 Wait: TypeAlias = Callable[[float], Awaitable[None]]
 """Waits so many seconds; raises where going on is not worth it."""
 
-log = structlog.get_logger(__name__)
+_server_away = Complaint("server_away")
 
 
 async def insist(call: Callable[[], Awaitable[ResultT]], wait: Wait) -> ResultT:
@@ -29,6 +29,6 @@ async def insist(call: Callable[[], Awaitable[ResultT]], wait: Wait) -> ResultT:
         try:
             return await call()
         except (DatabaseAway, BrokerUnavailable) as error:
-            log.warning("server_away", error=str(error), pause_seconds=pause)
+            _server_away.say(error=str(error), pause_seconds=pause)
             await wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
