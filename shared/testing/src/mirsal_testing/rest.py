@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 import httpx
 
@@ -33,7 +34,8 @@ class RestError(Exception):
 class RestClient:
     """`async with RestClient(stack.url, stack.api_key) as api: await api.start_run(...)`.
 
-    A 429 or 503 is tried again when the platform says so; every other refusal raises `RestError`.
+    A 429 or 503 is tried again when the platform says so, a start under the same
+    Idempotency-Key; every other refusal raises `RestError`.
     """
 
     def __init__(self, url: str, key: str) -> None:
@@ -134,7 +136,8 @@ class RestClient:
     async def _start(
         self, workflow_id: str, body: Mapping[str, Any], key: str | None
     ) -> dict[str, Any]:
-        headers = {} if key is None else {"idempotency-key": key}
+        # A 503 leaves open whether the start counts: without a key a repeat could start another.
+        headers = {"idempotency-key": key or f"client-{uuid4()}"}
         return await self.call("POST", f"/workflow/{workflow_id}/run", json=body, headers=headers)
 
 
