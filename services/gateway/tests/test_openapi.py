@@ -77,6 +77,7 @@ def test_every_call_says_its_refusals_and_shows_examples(document: Any) -> None:
     for path, method, operation in operations(document):
         case = f"{method} {path}"
         assert operation["summary"], case
+        assert all(each.get("description") for each in operation.get("parameters", ())), case
         answers = operation["responses"]
         if path in OPEN:
             assert "security" not in operation, case

@@ -141,7 +141,8 @@ async def _send(request: Request, connector: str) -> Response:
     responses={200: gives(ExecutionView, EXECUTION), **refusals(404)},
 )
 async def read_execution(
-    request: Request, execution_id: Annotated[str, Path(alias="executionId")]
+    request: Request,
+    execution_id: Annotated[str, Path(alias="executionId", description="The execution's id.")],
 ) -> Response:
     return reply(await services_of(request).executions.read(caller_of(request), execution_id))
 
@@ -157,12 +158,17 @@ async def read_execution(
 )
 async def read_log(
     request: Request,
-    workflow_id: Annotated[str, Path(alias="workflowId")],
-    lead_id: Annotated[Identifier | None, Query(alias="leadId")] = None,
-    run_id: Annotated[UUID | None, Query(alias="runId")] = None,
-    status: Annotated[ExecutionStatus | None, Query()] = None,
+    workflow_id: Annotated[str, Path(alias="workflowId", description="The workflow's id.")],
+    lead_id: Annotated[
+        Identifier | None, Query(alias="leadId", description="Of this lead only.")
+    ] = None,
+    run_id: Annotated[UUID | None, Query(alias="runId", description="Of this run only.")] = None,
+    status: Annotated[ExecutionStatus | None, Query(description="In this status only.")] = None,
     connector_type: Annotated[
-        str | None, Query(alias="connectorType", pattern=r"^[a-z0-9_]{1,64}$")
+        str | None,
+        Query(
+            alias="connectorType", description="Of this type only.", pattern=r"^[a-z0-9_]{1,64}$"
+        ),
     ] = None,
     created_after: Annotated[
         Moment | None, Query(alias="createdAfter", description="From this time on.")

@@ -59,7 +59,8 @@ _CSV = "leadId,name,email,phone,city\nahmed,أحمد محمد,ahmed@example.com,
     },
 )
 async def save_lead(
-    request: Request, lead_id: Annotated[Identifier, Path(alias="leadId")]
+    request: Request,
+    lead_id: Annotated[Identifier, Path(alias="leadId", description="The lead's id.")],
 ) -> Response:
     draft = await read_model(request, LeadDraft)
     view, is_new = await services_of(request).leads.save(caller_of(request), lead_id, draft)
@@ -71,7 +72,9 @@ async def save_lead(
     summary="Read a lead",
     responses={200: gives(LeadView, _VIEW), **refusals(404)},
 )
-async def read_lead(request: Request, lead_id: Annotated[str, Path(alias="leadId")]) -> Response:
+async def read_lead(
+    request: Request, lead_id: Annotated[str, Path(alias="leadId", description="The lead's id.")]
+) -> Response:
     return reply(await services_of(request).leads.read(caller_of(request), lead_id))
 
 

@@ -60,7 +60,8 @@ _RUN = {
     },
 )
 async def start_run(
-    request: Request, workflow_id: Annotated[str, Path(alias="workflowId")]
+    request: Request,
+    workflow_id: Annotated[str, Path(alias="workflowId", description="The workflow's id.")],
 ) -> Response:
     body = parse(await read_body(request))
     says = workflow_id.encode() + b"\0" + (body.canonical if isinstance(body, Json) else b"")
@@ -78,5 +79,7 @@ async def start_run(
     description="With its executions, oldest first. An id that was just issued reads `queued`.",
     responses={200: gives(RunView, _RUN), **refusals(404)},
 )
-async def read_run(request: Request, run_id: Annotated[str, Path(alias="runId")]) -> Response:
+async def read_run(
+    request: Request, run_id: Annotated[str, Path(alias="runId", description="The run's id.")]
+) -> Response:
     return reply(await services_of(request).runs.read(caller_of(request), run_id))

@@ -74,7 +74,8 @@ _SUMMARY = {
     },
 )
 async def save_workflow(
-    request: Request, workflow_id: Annotated[Identifier, Path(alias="workflowId")]
+    request: Request,
+    workflow_id: Annotated[Identifier, Path(alias="workflowId", description="The workflow's id.")],
 ) -> Response:
     draft = await read_model(request, WorkflowDraft)
     view, is_new = await services_of(request).workflows.save(caller_of(request), workflow_id, draft)
@@ -162,7 +163,7 @@ async def list_versions(
 async def read_version(
     request: Request,
     workflow_id: WorkflowId,
-    version: Annotated[int, Path(ge=1, le=MOST_VERSIONS)],
+    version: Annotated[int, Path(ge=1, le=MOST_VERSIONS, description="The version's number.")],
 ) -> Response:
     workflows = services_of(request).workflows
     return reply(await workflows.read_version(caller_of(request), workflow_id, version))
