@@ -6,7 +6,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help demo test up down status logs clean lint bench chaos guests setup
 
-demo: setup ## 200 leads through e-mail and WhatsApp on real servers, and what arrived
+demo: setup ## 200 leads through e-mail, WhatsApp and a sheet on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
 
 test: setup ## all tests (ARGS="-k words" for some)

@@ -37,8 +37,8 @@ async def test_every_lead_gets_one_of_each_and_again_the_next_time(stack: Stack)
     for _ in range(2):
         code, shown = await play(stack)
         assert code == 0, shown
-        assert "messages arrived: 400/400" in shown
-        assert "Every lead got exactly one e-mail and one WhatsApp message" in shown
+        assert "messages and rows arrived: 600/600" in shown
+        assert "Every lead got exactly one e-mail, one WhatsApp message and one row" in shown
         assert f"{stack.url}/docs" in shown
     assert stack.is_up()
 
@@ -51,5 +51,6 @@ async def test_it_fails_and_names_who_is_missing_what(
     code, shown = await play(stack)
     assert code == 1, shown
     assert "demo-001 (أحمد محمد): 0 WhatsApp messages arrived instead of one" in shown
+    assert "demo-001 (أحمد محمد): 0 rows were written instead of one" in shown
     assert "demo-002 (João Araújo): 0 e-mails arrived instead of one" in shown
     assert "Every lead got" not in shown

@@ -22,6 +22,7 @@ RUN = "019aab00-0000-7000-8000-000000000001"
 STARTED = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MAIL_ID = execution_id_of(RUN, STORY.workflow.mail)
 CHAT_ID = execution_id_of(RUN, STORY.workflow.chat)
+SHEET_ID = execution_id_of(RUN, STORY.workflow.sheet)
 
 
 def make_mail(lead: DemoLead = LEAD) -> InboxMail:
@@ -61,20 +62,32 @@ def make_chat(lead: DemoLead = LEAD) -> ReceivedMessage:
 def make_logs(*statuses: str) -> list[dict[str, Any]]:
     return [
         {"runId": RUN, "nodeId": node, "status": status, "error": None}
-        for node, status in zip(("mail", "chat"), statuses, strict=False)
+        for node, status in zip(("mail", "chat", "sheet"), statuses, strict=False)
     ]
 
 
-def judge_one(mails: list[InboxMail], chats: list[ReceivedMessage], *statuses: str) -> Verdict:
-    arrived = Arrived({MAIL_ID: mails}, {CHAT_ID: chats})
-    logs = make_logs(*(statuses or ("succeeded", "succeeded")))
+def make_row(lead: DemoLead = LEAD, **changed: object) -> dict[str, object]:
+    return {**expect_for(lead, STORY.workflow).row, "_mirsal_row_key": SHEET_ID, **changed}
+
+
+def judge_one(
+    mails: list[InboxMail],
+    chats: list[ReceivedMessage],
+    *statuses: str,
+    rows: list[dict[str, object]] | None = None,
+) -> Verdict:
+    arrived = Arrived(
+        {MAIL_ID: mails}, {CHAT_ID: chats}, {SHEET_ID: [make_row()] if rows is None else [*rows]}
+    )
+    logs = make_logs(*(statuses or ("succeeded", "succeeded", "succeeded")))
     return judge(STORY.workflow, {RUN: LEAD}, logs, arrived, STARTED.timestamp())
 
 
 def test_one_of_each_with_the_right_text_is_good() -> None:
     verdict = judge_one([make_mail()], [make_chat()])
     assert verdict.faults == []
-    assert (verdict.succeeded, verdict.failed, verdict.mails, verdict.chats) == (1, 0, 1, 1)
+    assert (verdict.succeeded, verdict.failed) == (1, 0)
+    assert (verdict.mails, verdict.chats, verdict.rows) == (1, 1, 1)
     assert verdict.waits == [2.0]
 
 
@@ -101,6 +114,21 @@ def test_anything_else_is_named_with_its_lead(
     assert verdict.faults[0].startswith(f"{LEAD.id} ({LEAD.name}): {words}")
 
 
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "0 rows were written instead of one"),
+        ([make_row(), make_row()], "2 rows were written instead of one"),
+        ([make_row(الهاتف=966512921132)], "the row's الهاتف is 966512921132 instead of"),
+        ([make_row(المدينة="")], "the row's المدينة is '' instead of"),
+    ],
+)
+def test_a_row_that_is_not_right_is_named(rows: list[dict[str, object]], words: str) -> None:
+    verdict = judge_one([make_mail()], [make_chat()], rows=rows)
+    assert len(verdict.faults) == 1
+    assert verdict.faults[0].startswith(f"{LEAD.id} ({LEAD.name}): {words}")
+
+
 def test_an_execution_that_did_not_succeed_is_named() -> None:
     verdict = judge_one([make_mail()], [], "succeeded", "failed")
     assert (verdict.succeeded, verdict.failed) == (0, 1)
@@ -115,7 +143,9 @@ def test_an_execution_that_did_not_succeed_is_named() -> None:
         (("succeeded",), False),
         (("succeeded", "queued"), False),
         (("succeeded", "retrying"), False),
-        (("succeeded", "succeeded"), True),
+        (("succeeded", "succeeded"), False),
+        (("succeeded", "succeeded", "queued"), False),
+        (("succeeded", "succeeded", "succeeded"), True),
         (("failed",), True),
         (("succeeded", "unconfirmed"), True),
         (("waiting",), True),
@@ -133,6 +163,6 @@ def test_message_ids_lead_back_to_their_execution() -> None:
 
 
 def test_a_text_that_the_demo_cannot_check_is_refused() -> None:
-    workflow = replace(STORY.workflow, text="{{lead.email}}")
-    with pytest.raises(DemoError, match=r"lead\.email"):
+    workflow = replace(STORY.workflow, text="{{lead.locale}}")
+    with pytest.raises(DemoError, match=r"lead\.locale"):
         expect_for(LEAD, workflow)

@@ -6,13 +6,14 @@ import asyncio
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import httpx
 import typer
 
 from mirsal_testing.demo.play import play
 from mirsal_testing.demo.screen import Screen
-from mirsal_testing.demo.story import DemoError, Story, read_story
+from mirsal_testing.demo.story import DemoError, DemoWorkflow, Story, read_story
 from mirsal_testing.rest import RestError
 from mirsal_testing.servers.cache import repository_folder
 from mirsal_testing.servers.server import ServerError
@@ -35,7 +36,7 @@ def main(
         bool, typer.Option(envvar="MIRSAL_DEMO_KEEP", help="leave the stack up at the end")
     ] = False,
 ) -> None:
-    """200 leads through e-mail and WhatsApp. Exits 0 only if each got exactly one of each."""
+    """200 leads through e-mail, WhatsApp and a sheet. Exits 0 only if each got one of each."""
     screen = Screen()
     try:
         good = asyncio.run(_demo(read_story(leads, workflow), screen, keep=keep))
@@ -56,27 +57,43 @@ async def _demo(story: Story, screen: Screen, *, keep: bool) -> bool:
         verdict, run_id = await play(stack.environment, story, screen)
         screen.conclude(verdict, time.monotonic() - began)
         stays = keep or not is_ours
-        _show_next(screen, stack, verdict, f"{story.workflow.id}/logs?runId={run_id}", stays=stays)
+        _show_next(screen, stack, verdict, story.workflow, run_id, stays=stays)
         return not verdict.faults
     finally:
         if is_ours and not keep:
             await stack.down()
 
 
-def _show_next(screen: Screen, stack: Stack, verdict: Verdict, log: str, *, stays: bool) -> None:
+def _show_next(
+    screen: Screen,
+    stack: Stack,
+    verdict: Verdict,
+    workflow: DemoWorkflow,
+    run_id: str,
+    *,
+    stays: bool,
+) -> None:
     if not verdict.faults:
-        screen.say("Every lead got exactly one e-mail and one WhatsApp message, word for word.")
+        screen.say(
+            "Every lead got exactly one e-mail, one WhatsApp message and one row of the sheet, "
+            "word for word."
+        )
     if not stays:
         screen.say(
             "\nThe platform is taken down again. [bold]make up[/bold] brings it back with its "
             "data;\n[bold]MIRSAL_DEMO_KEEP=1 make demo[/bold] leaves it up, with all messages in "
-            "its inbox page."
+            "its inbox page and all rows in its sheets page."
         )
         return
     environment = stack.environment
     screen.say("\nWhere to look next:")
     screen.say(f"  API docs    {stack.url}/docs")
     screen.say(f"  inbox       {environment['MIRSAL_INBOX_URL']}")
+    sheets = environment["MIRSAL_SHEETS_SIMULATOR_URL"]
+    screen.say(
+        f"  the sheet   {sheets}/spreadsheets/{workflow.spreadsheet}?tab={quote(workflow.tab)}"
+    )
+    log = f"{workflow.id}/logs?runId={run_id}"
     screen.say(f"  a run's log {stack.url}/api/automation/workflow/{log}")
     screen.say(f"              (header x-api-key: the MIRSAL_API_KEY of {stack.folder.env})")
 

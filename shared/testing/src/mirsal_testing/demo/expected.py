@@ -9,36 +9,49 @@ from typing import TYPE_CHECKING
 from mirsal_testing.demo.story import DemoError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mirsal_testing.demo.story import DemoLead, DemoWorkflow
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The texts of one lead. `html` is a part of the mail's HTML, whose frame is the sender's."""
+    """The texts of one lead. `html` is a part of the mail's HTML, whose frame is the sender's.
+
+    `row` is what its row of the sheet says, by column.
+    """
 
     subject: str
     body: str
     html: str
     text: str
+    row: Mapping[str, str]
 
 
 def expect_for(lead: DemoLead, workflow: DemoWorkflow) -> Expected:
     """Put the lead's values into the workflow's texts by plain replacement."""
+    values = {
+        "lead.name": lead.name,
+        "lead.email": lead.email,
+        "lead.phone": lead.phone,
+        "lead.fields.city": lead.city,
+    }
     return Expected(
-        subject=_fill(workflow.subject, lead.name, lead.city),
-        body=_fill(workflow.body, lead.name, lead.city),
-        html=_fill(workflow.html, html.escape(lead.name), html.escape(lead.city)),
-        text=_fill(workflow.text, lead.name, lead.city),
+        subject=_fill(workflow.subject, values),
+        body=_fill(workflow.body, values),
+        html=_fill(workflow.html, {name: html.escape(text) for name, text in values.items()}),
+        text=_fill(workflow.text, values),
+        row={column: _fill(text, values) for column, text in workflow.row.items()},
     )
 
 
-def _fill(template: str, name: str, city: str) -> str:
-    filled = template.replace("{{lead.name}}", name).replace("{{lead.fields.city}}", city)
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    filled = template
+    for name, text in values.items():
+        filled = filled.replace("{{" + name + "}}", text)
     if "{{" in filled:
-        raise DemoError(
-            "the demo checks only {{lead.name}} and {{lead.fields.city}}; "
-            f"this text has more: {template}"
-        )
+        known = ", ".join("{{" + name + "}}" for name in values)
+        raise DemoError(f"the demo checks only {known}; this text has more: {template}")
     return filled
 
 

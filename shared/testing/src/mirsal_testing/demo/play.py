@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from mirsal_testing.demo.arrivals import Judge
 from mirsal_testing.demo.story import DemoError
-from mirsal_testing.demo.verdict import Verdict, is_over, judge
+from mirsal_testing.demo.verdict import NODES, Verdict, is_over, judge
 from mirsal_testing.rest import RestClient, as_timestamp
+from mirsal_testing.simulators.sheets.client import SheetsSimulatorClient
 from mirsal_testing.simulators.smtp.client import InboxClient
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
 
@@ -34,18 +35,19 @@ async def play(environment: Mapping[str, str], story: Story, screen: Screen) -> 
 
     `environment` is that of `.mirsal/env`. Raises `DemoError` where the demo cannot go on.
     """
-    inbox_url, whatsapp_url = _simulators(environment)
+    inbox_url, whatsapp_url, sheets_url = _simulators(environment)
     leads, workflow = story.leads, story.workflow
     async with (
         RestClient(environment["MIRSAL_URL"], environment["MIRSAL_API_KEY"]) as api,
         InboxClient(inbox_url) as inbox,
         WhatsAppSimulatorClient(whatsapp_url) as whatsapp,
+        SheetsSimulatorClient(sheets_url) as sheets,
     ):
         await api.import_leads(story.csv, len(leads))
         screen.say(f"{len(leads)} leads are in")
         version = await api.publish(workflow.id, workflow.definition)
         screen.say(f"workflow {workflow.id} is published as version {version}")
-        judge_of_arrivals = Judge(inbox, whatsapp)
+        judge_of_arrivals = Judge(inbox, whatsapp, sheets, workflow)
         await judge_of_arrivals.begin()
         started = time.time()
         runs = await _start(api, workflow, leads)
@@ -56,13 +58,18 @@ async def play(environment: Mapping[str, str], story: Story, screen: Screen) -> 
         return judge(workflow, runs, logs, arrived, started), next(iter(runs))
 
 
-def _simulators(environment: Mapping[str, str]) -> tuple[str, str]:
+def _simulators(environment: Mapping[str, str]) -> tuple[str, str, str]:
     try:
-        return environment["MIRSAL_INBOX_URL"], environment["MIRSAL_WHATSAPP_SIMULATOR_URL"]
+        return (
+            environment["MIRSAL_INBOX_URL"],
+            environment["MIRSAL_WHATSAPP_SIMULATOR_URL"],
+            environment["MIRSAL_SHEETS_SIMULATOR_URL"],
+        )
     except KeyError as missing:
         raise DemoError(
             f"the stack has no {missing}: it sends through a real provider, and the demo writes "
-            "to made-up people. Start it without MIRSAL_SMTP_HOST and MIRSAL_WHATSAPP_BASE_URL."
+            "to made-up people. Start it without MIRSAL_SMTP_HOST, MIRSAL_WHATSAPP_BASE_URL and "
+            "MIRSAL_SHEETS_BASE_URL."
         ) from None
 
 
@@ -85,17 +92,18 @@ async def _follow(
     screen: Screen,
 ) -> list[dict[str, Any]]:
     """Show what arrives until nothing more will come; the executions as they ended."""
-    with screen.follow("messages arrived", 2 * runs) as show:
+    total = NODES * runs
+    with screen.follow("messages and rows arrived", total) as show:
         seen, changed = 0, time.monotonic()
         while True:
-            count = sum(await arrivals.count())
+            count = await arrivals.count()
             if count != seen:
                 seen, changed = count, time.monotonic()
                 show(seen)
             quiet = time.monotonic() - changed
-            if seen >= 2 * runs or quiet > QUIET_SECONDS:
+            if seen >= total or quiet > QUIET_SECONDS:
                 logs = await api.read_logs(workflow.id, createdAfter=as_timestamp(started))
                 if is_over(logs, runs) or quiet > PATIENCE_SECONDS:
                     return logs
-                await asyncio.sleep(1.0 if seen >= 2 * runs else QUIET_SECONDS)
+                await asyncio.sleep(1.0 if seen >= total else QUIET_SECONDS)
             await asyncio.sleep(POLL_SECONDS)

@@ -61,6 +61,7 @@ class Screen:
             "failed": f"{verdict.failed}",
             "e-mails that arrived": f"{verdict.mails}",
             "WhatsApp messages that arrived": f"{verdict.chats}",
+            "rows in the sheet": f"{verdict.rows}",
             "from request to last message, p50": _in_seconds(waits, 0.50),
             "from request to last message, p99": _in_seconds(waits, 0.99),
             "the demo took": f"{seconds:.1f} s",

@@ -31,16 +31,20 @@ class DemoLead:
 
 @dataclass(frozen=True)
 class DemoWorkflow:
-    """The definition as it is published, and its two nodes."""
+    """The definition as it is published, and its three nodes. `row` is texts by column."""
 
     id: str
     definition: Mapping[str, Any]
     mail: str
     chat: str
+    sheet: str
     subject: str
     body: str
     html: str
     text: str
+    spreadsheet: str
+    tab: str
+    row: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -75,23 +79,27 @@ def read_leads(path: Path) -> tuple[DemoLead, ...]:
 
 
 def read_workflow(path: Path) -> DemoWorkflow:
-    """The workflow of `<id>.workflow.json`; it must have one e-mail and one WhatsApp text."""
+    """The workflow of `<id>.workflow.json`; with an e-mail, a WhatsApp text and a row."""
     definition = json.loads(path.read_bytes())
     nodes = {node["type"]: node for node in definition["nodes"]}
     try:
-        mail, chat = nodes["email"], nodes["whatsapp"]
-        config = mail["config"]
+        mail, chat, sheet = nodes["email"], nodes["whatsapp"], nodes["google_sheets"]
+        config, row = mail["config"], sheet["config"]
         return DemoWorkflow(
             id=path.name.removesuffix(_SUFFIX),
             definition=definition,
             mail=mail["id"],
             chat=chat["id"],
+            sheet=sheet["id"],
             subject=config["subject"],
             body=config["body"],
             html=config["html"],
             text=chat["config"]["text"],
+            spreadsheet=row["spreadsheetId"],
+            tab=row["sheet"],
+            row=row["values"],
         )
     except KeyError as error:
         raise DemoError(
-            f"{path}: the demo needs an e-mail and a WhatsApp text; no {error}"
+            f"{path}: the demo needs an e-mail, a WhatsApp text and a row of a sheet; no {error}"
         ) from None

@@ -1,4 +1,4 @@
-"""Whether every lead got exactly one e-mail and one WhatsApp message with the right text; pure."""
+"""Whether every lead got exactly one e-mail, one WhatsApp message and one row, each right; pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mirsal_testing.demo.expected import expect_for, has_html, same_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from mirsal_testing.demo.arrivals import Arrived
+    from mirsal_testing.demo.arrivals import Arrived, Row
     from mirsal_testing.demo.expected import Expected
     from mirsal_testing.demo.story import DemoLead, DemoWorkflow
     from mirsal_testing.simulators.smtp.client import InboxMail
     from mirsal_testing.simulators.whatsapp.client import ReceivedMessage
 
 FINISHED = frozenset({"succeeded", "failed", "skipped", "cancelled", "unconfirmed", "waiting"})
-NODES = 2
+NODES = 3
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Verdict:
     failed: int
     mails: int
     chats: int
+    rows: int
     waits: Sequence[float]
     faults: Sequence[str]
 
@@ -57,15 +58,18 @@ def judge(
     ended = Counter(_end_of(statuses.get(run_id, [])) for run_id in runs)
     faults: list[str] = []
     waits: list[float] = []
-    mails = chats = 0
+    mails = chats = rows = 0
     for run_id, lead in runs.items():
         expected = expect_for(lead, workflow)
         of_mail = arrived.mails.get(execution_id_of(run_id, workflow.mail), [])
         of_chat = arrived.chats.get(execution_id_of(run_id, workflow.chat), [])
+        of_sheet = arrived.rows.get(execution_id_of(run_id, workflow.sheet), [])
         mails, chats = mails + len(of_mail), chats + len(of_chat)
+        rows += len(of_sheet)
         waits.extend(_waits(of_mail, of_chat, started))
         found = [*_faults_of_mails(of_mail, lead, expected)]
         found += _faults_of_chats(of_chat, lead, expected)
+        found += _faults_of_rows(of_sheet, expected)
         found += _faults_of_log(run_id, logs)
         faults.extend(f"{lead.id} ({lead.name}): {fault}" for fault in found)
     return Verdict(
@@ -74,6 +78,7 @@ def judge(
         failed=ended["failed"],
         mails=mails,
         chats=chats,
+        rows=rows,
         waits=sorted(waits),
         faults=faults,
     )
@@ -127,6 +132,15 @@ def _faults_of_chats(
             yield f"a WhatsApp message went to {chat.to} instead of {lead.phone}"
         if chat.text != expected.text:
             yield f"the WhatsApp message says {chat.text!r} instead of {expected.text!r}"
+
+
+def _faults_of_rows(rows: Sequence[Row], expected: Expected) -> Iterator[str]:
+    if len(rows) != 1:
+        yield f"{len(rows)} rows were written instead of one"
+    for row in rows:
+        for column, text in expected.row.items():
+            if row.get(column) != text:
+                yield f"the row's {column} is {row.get(column)!r} instead of {text!r}"
 
 
 def _faults_of_log(run_id: str, logs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
