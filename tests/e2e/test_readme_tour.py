@@ -57,7 +57,8 @@ async def test_the_tour_works_as_printed(stack: Stack, tmp_path: Path) -> None:
         output, _ = await process.communicate()
     shown = output.decode()
     assert process.returncode == 0, shown
-    # The two executions, and what the lead received.
-    assert shown.count('"status": "succeeded"') >= 3, shown
+    # The run, its three executions, what the lead received, and its row.
+    assert shown.count('"status": "succeeded"') >= 4, shown
     assert "مرحباً أحمد محمد" in shown
     assert "أهلاً أحمد محمد من القاهرة" in shown
+    assert '"+201001234567"' in shown.partition('"usedCells"')[2], shown
