@@ -65,6 +65,7 @@ class Product:
                 "MIRSAL_RATE_LIMIT_PER_MINUTE": "0",
                 "MIRSAL_EMAIL_WORKERS": "0",
                 "MIRSAL_CODE_RUNNERS": "0",
+                "MIRSAL_SHEETS_WORKERS": "0",
                 "MIRSAL_WHATSAPP_WORKERS": "1" if connector == "whatsapp" else "0",
                 "MIRSAL_NOOP_WORKERS": "1" if connector == "noop" else "0",
                 **environment,

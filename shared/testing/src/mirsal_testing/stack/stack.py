@@ -56,9 +56,9 @@ class Stack:
 
     A stack ends with the Python process that brought it up, killed or not, unless `stays`.
     Parts are named as their pid files: `gateway`, `orchestrator`, `email-worker`,
-    `whatsapp-worker`, `code-runner`, `noop-worker`, `kafka`, `postgres`, `valkey`,
-    `smtp-simulator`, `whatsapp-simulator`, `supervisor`. Of a service with several processes,
-    `index` counts from 1.
+    `whatsapp-worker`, `sheets-worker`, `code-runner`, `noop-worker`, `kafka`, `postgres`, `valkey`,
+    `smtp-simulator`, `whatsapp-simulator`, `sheets-simulator`, `bigquery-simulator`, `supervisor`.
+    Of a service with several processes, `index` counts from 1.
     """
 
     def __init__(

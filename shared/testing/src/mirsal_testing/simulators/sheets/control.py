@@ -107,8 +107,8 @@ class SheetsRoutes:
         book = self._simulator.library.find(last_part(request))
         if book is None:
             return answer_problem(404, "No such spreadsheet")
-        title = request.query.get("tab", book.tabs[0].title)
-        tab = book.find_tab(title)
+        used = next((tab for tab in book.tabs if tab.last_row >= 0), book.tabs[0])
+        tab = book.find_tab(request.query.get("tab", used.title))
         if tab is None:
             return answer_problem(404, "No such tab")
         number = read_int(request, "page", 0, 1_000_000)

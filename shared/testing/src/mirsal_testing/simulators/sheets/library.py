@@ -66,7 +66,7 @@ class Library:
         if book is None:
             if not self._makes_unknown or not spreadsheet_id:
                 raise GoogleError(404)
-            book = self.add(SpreadsheetSpec(id=spreadsheet_id))
+            book = self.add(SpreadsheetSpec(id=spreadsheet_id, title=spreadsheet_id))
         book.check_access(writes=writes)
         return book
 

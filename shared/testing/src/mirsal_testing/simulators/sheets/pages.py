@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STYLE = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
 REFRESH_SECONDS = 5
-PAGE_ROWS = 200
+PAGE_ROWS = 500
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -84,15 +84,15 @@ def _tab_link(book: Workbook, tab: Tab, *, current: bool) -> str:
 
 
 def render_tab(book: Workbook, tab: Tab, number: int | None) -> str:
-    """Page `number` from 1; None is the last one, which follows what is written."""
-    pages = max(1, -(-(tab.last_row + 1) // PAGE_ROWS))
-    shown = min(number or pages, pages)
-    top = (shown - 1) * PAGE_ROWS
+    """Page `number` from 1; None are the newest rows, which follow what is written."""
+    top = max(0, tab.last_row + 1 - PAGE_ROWS)
+    if number is not None:
+        top = min((number - 1) * PAGE_ROWS, top)
     links = "".join(_tab_link(book, each, current=each is tab) for each in book.tabs)
     content = (
         f'<h1 dir="auto">{escape(book.title)}</h1><nav class="tabs" aria-label="Tabs">{links}</nav>'
         f'<p class="note">{_row_count(tab)} of {tab.rows.count:,} used</p>'
-        f"{_table(tab, top)}{_pager(book, tab, shown, pages)}"
+        f"{_table(tab, top)}{_pager(book, tab, top)}"
     )
     return _layout(f"{tab.title} - {book.title}", content, follows=number is None)
 
@@ -138,9 +138,13 @@ def _cell(tab: Tab, row: int, column: int, value: Value | None) -> str:
     return f'<td dir="auto"{kind}>{escape(str(render_cell(tab, row, column, value)))}</td>'
 
 
-def _pager(book: Workbook, tab: Tab, number: int, pages: int) -> str:
-    if pages == 1:
+def _pager(book: Workbook, tab: Tab, top: int) -> str:
+    def link(number: int, label: str) -> str:
+        return f'<a href="{_tab_url(book, tab, number)}">{label}</a>'
+
+    earlier = link(-(-top // PAGE_ROWS), "Earlier rows") if top else ""
+    has_later = top + PAGE_ROWS <= tab.last_row
+    later = link(top // PAGE_ROWS + 2, "Later rows") if has_later else ""
+    if not earlier and not later:
         return ""
-    earlier = f'<a href="{_tab_url(book, tab, number - 1)}">Earlier rows</a>' if number > 1 else ""
-    later = f'<a href="{_tab_url(book, tab, number + 1)}">Later rows</a>' if number < pages else ""
     return f'<nav class="pages" aria-label="Pages"><span>{earlier}</span><span>{later}</span></nav>'
