@@ -4,11 +4,14 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from mirsal_contracts.topics import NODE_COMMANDS_NOOP_V1, NODE_STATUSES_V1
+from mirsal_runtime import broker
 from mirsal_runtime.broker import (
     MAX_MESSAGE_BYTES,
     BrokerUnavailable,
@@ -147,3 +150,35 @@ async def test_stopping_while_kafka_is_away_takes_no_longer_than_seconds(
         await until_as_before(tasks, sockets)
     finally:
         await kafka_server.resume()
+
+
+class Stuck:
+    """A consumer whose end swallows its cancellation, as aiokafka's may."""
+
+    def __init__(self) -> None:
+        self._coordinator = None
+        self._client = self
+        self.swallowed = False
+        self.cut = False
+
+    async def stop(self) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        self.swallowed = True
+        await asyncio.sleep(60)
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+        self.cut = True
+
+
+async def test_closing_a_consumer_ends_though_it_swallows_its_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(broker, "CLOSE_SECONDS", 0.1)
+    stuck = Stuck()
+    async with asyncio.timeout(5):
+        await broker.close_consumer(cast("AIOKafkaConsumer", stuck), leave=True)
+        while not stuck.swallowed:
+            await asyncio.sleep(0)
+    assert stuck.cut

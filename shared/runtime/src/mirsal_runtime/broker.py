@@ -1,7 +1,7 @@
 """The one place that makes Kafka clients, with the settings that lose nothing."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import NamedTuple
@@ -262,12 +262,24 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, leave: bool) -> None:
     if leave and consumer._coordinator is not None:
         # aiokafka leaves only without an instance id; Kafka takes the member's id as well.
         consumer._coordinator._group_instance_id = None
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await consumer.stop()
-    except (KafkaError, TimeoutError) as error:
-        log.warning("consumer_not_closed", error=repr(error))
+    failure = await _fail_within(CLOSE_SECONDS, consumer.stop())
+    if failure is not None:
+        log.warning("consumer_not_closed", error=failure)
         # Half closed it would still fetch, under the name that its successor has.
-        with suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await consumer._client.close()
+        await _fail_within(CLOSE_SECONDS, consumer._client.close())
+
+
+async def _fail_within(seconds: float, work: Coroutine[None, None, None]) -> str | None:
+    """Why `work` was not done in time, however it bears its cancellation; None if it was.
+
+    A time-out is one cancellation, and aiokafka swallows some while it closes.
+    """
+    task = asyncio.create_task(work)
+    await asyncio.wait({task}, timeout=seconds)
+    if not task.done():
+        task.cancel()
+        return f"not within {seconds:g} s"
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, KafkaError):
+        raise error
+    return None if error is None else repr(error)
