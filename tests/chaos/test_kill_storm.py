@@ -39,7 +39,13 @@ FAULTS_SHOWN = 10
 SETTINGS = {"MIRSAL_RATE_LIMIT_PER_MINUTE": "0", "MIRSAL_GATEWAYS": "2"}
 WORKFLOW = "storm"
 WORKFLOW = "storm"
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(SECONDS + 180)]
+# Of a client whose server has just been killed the collector may close a socket.
+CLOSED_LATE = "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.timeout(SECONDS + 180),
+    pytest.mark.filterwarnings(CLOSED_LATE),
+]
 
 
 @pytest.fixture
