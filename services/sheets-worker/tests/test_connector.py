@@ -43,6 +43,10 @@ class TestGoogleSheets(ConnectorSuite):
 
             return fail
 
+        async def refuse() -> None:
+            google.rules.clear()
+            google.rules.add({"action": {"error": {"code": 400, "message": "Invalid value"}}})
+
         config: JsonObject = {
             "operation": "append",
             "spreadsheetId": SPREADSHEET,
@@ -60,7 +64,7 @@ class TestGoogleSheets(ConnectorSuite):
                 "transient": fail_with("unavailable"),
                 "throttled": fail_with("rateLimited"),
                 "action_required": fail_with("permissionDenied"),
-                "permanent": fail_with("tooManyCells"),
+                "permanent": refuse,
             },
             secrets=[credentials["private_key"][40:80], NAME],
             timeout_seconds=4.0,

@@ -13,7 +13,7 @@ from mirsal_runtime.failures import (
 )
 from sheets_worker.errors import Code
 from sheets_worker.fallback import (
-    LONGEST_PAUSE,
+    PAUSE,
     Decision,
     Policy,
     Room,
@@ -53,7 +53,7 @@ AT_ONCE = Policy(patience=0)
         (THROTTLED, PARK, 50, WaitFor(10)),
         (THROTTLED, PARK, 60, ToBigQuery("sheets_quota", backfill=True)),
         (THROTTLED, AT_ONCE, 0, ToBigQuery("sheets_quota", backfill=True)),
-        (AWAY, PARK, 0, WaitFor(2)),
+        (AWAY, PARK, 0, WaitFor(PAUSE)),
         (AWAY, PARK, 59.5, WaitFor(0.5)),
         (AWAY, NOT_BACK, 61, ToBigQuery("sheets_unavailable", backfill=False)),
         # Deleted, or no longer shared: as the node says.
@@ -74,21 +74,15 @@ AT_ONCE = Policy(patience=0)
 def test_table(
     failure: AttemptFailure, policy: Policy, without_success: float, decision: Decision
 ) -> None:
-    assert decide(failure, policy, without_success=without_success, tries=1) == decision
+    assert decide(failure, policy, without_success=without_success) == decision
 
 
 def test_every_failure_of_a_write_is_decided() -> None:
     named = {Code.FULL, Code.TOO_LARGE, Code.CELL_TOO_LONG, Code.QUOTA, Code.UNAVAILABLE,
              Code.NOT_FOUND, Code.NO_PERMISSION}  # fmt: skip
     for code in Code:
-        decision = decide(PermanentError(code, ""), MOVE, without_success=100, tries=1)
+        decision = decide(PermanentError(code, ""), MOVE, without_success=100)
         assert isinstance(decision, ToBigQuery) == (code in named), code
-
-
-def test_pauses_grow_to_a_limit() -> None:
-    patient = Policy(patience=10_000)
-    pauses = [decide(AWAY, patient, without_success=0, tries=tries) for tries in (1, 2, 3, 40)]
-    assert pauses == [WaitFor(2), WaitFor(4), WaitFor(8), WaitFor(LONGEST_PAUSE)]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gspread import HTTPClient
-from mirsal_runtime.failures import OutcomeUnknown
+from mirsal_runtime.failures import OutcomeUnknown, PermanentError
 
 from sheets_worker.errors import Code
 from sheets_worker.header import Header, arrange
@@ -27,6 +27,7 @@ async def append_rows(tab: Tab, jobs: Sequence[Job]) -> None:
 
 async def append_under(tab: Tab, header: Header, jobs: Sequence[Job]) -> None:
     """Append rows whose columns the header has."""
+    await tab.make_room(len(jobs), jobs[0].workspace)
     await tab.calls.reserve("write")
     claimed = [job for job in jobs if await job.claim()]
     if not claimed:
@@ -53,6 +54,10 @@ async def append_under(tab: Tab, header: Header, jobs: Sequence[Job]) -> None:
     except OutcomeUnknown:
         for job in waiting:
             job.uncertain = True
+        raise
+    except PermanentError as refusal:
+        if refusal.code == Code.FULL:
+            await tab.ledger.note_full(tab.name, waiting[0].workspace)
         raise
     placed = [
         Placed("sheet", row_range(tab, header, first + offset), first + offset)

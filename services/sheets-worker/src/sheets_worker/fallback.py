@@ -12,9 +12,8 @@ Remedy: TypeAlias = Literal["move", "keep", "wait", "ask", "fail"]
 
 CELLS_OF_A_WORKBOOK: Final = 10_000_000
 """What Google allows in all tabs of one spreadsheet together."""
-FIRST_PAUSE: Final = 2.0
-"""Seconds between two tries of a sheet that is away, at first; doubled up to the longest."""
-LONGEST_PAUSE: Final = 15.0
+PAUSE: Final = 5.0
+"""Seconds until the next try of a sheet that is away, where Google names no time."""
 
 REMEDIES: Final[Mapping[Code, Remedy]] = {
     # Room may be made: what is in BigQuery meanwhile may go back then.
@@ -58,10 +57,8 @@ class Stay(NamedTuple):
 Decision: TypeAlias = ToBigQuery | WaitFor | Stay
 
 
-def decide(
-    failure: AttemptFailure, policy: Policy, *, without_success: float, tries: int
-) -> Decision:
-    """What to do after `tries` failed tries; the tab has taken nothing for `without_success` s."""
+def decide(failure: AttemptFailure, policy: Policy, *, without_success: float) -> Decision:
+    """What to do now that the tab has taken nothing for `without_success` seconds."""
     remedy = _remedy(failure)
     reason = failure.code
     match remedy:
@@ -75,7 +72,7 @@ def decide(
             left = policy.patience - without_success
             if left <= 0:
                 return ToBigQuery(reason, policy.backfill)
-            return WaitFor(min(left, _pause(failure, tries)))
+            return WaitFor(min(left, _pause(failure)))
         case _:
             return Stay()
 
@@ -89,11 +86,9 @@ def _remedy(failure: AttemptFailure) -> Remedy:
         return "fail"
 
 
-def _pause(failure: AttemptFailure, tries: int) -> float:
-    """Google's own time, else longer and longer."""
+def _pause(failure: AttemptFailure) -> float:
     named = getattr(failure, "retry_after", None)
-    grown: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries - 1, 10))
-    return grown if named is None else max(float(named), 0.0)
+    return PAUSE if named is None else max(float(named), 0.0)
 
 
 class Room(NamedTuple):

@@ -25,7 +25,7 @@ class Job:
 
     `kind` says which jobs may share a request. `patience` is for how many seconds the tab may be
     in trouble before the row goes elsewhere; None: it does not. `uncertain`: nobody knows
-    whether the sheet has its row, so it must not.
+    whether the sheet has its row, so it must not. `impatient`: it failed since its patience ended.
     """
 
     kind: tuple[str, ...]
@@ -38,6 +38,7 @@ class Job:
     patience: float | None = None
     returns: bool = False
     uncertain: bool = False
+    impatient: bool = False
     claimed: bool = False
     size: int = 0
     give_up_at: float = 0.0

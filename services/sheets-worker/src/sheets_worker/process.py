@@ -2,26 +2,39 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 from mirsal_runtime.attempt import Attempt
-from mirsal_runtime.failures import PermanentError
+from mirsal_runtime.failures import AttemptFailure, PermanentError
 from mirsal_runtime.postgres import close_pool, open_pool
 from mirsal_runtime.tasks import cancel
 
 from sheets_worker.appending import append_rows
+from sheets_worker.backfill import Backfill
+from sheets_worker.bigquery.client import BIGQUERY_SCOPES
+from sheets_worker.bigquery.rows import open_bigquery
 from sheets_worker.calls import Calls
+from sheets_worker.cell_ledger import CellLedger
 from sheets_worker.cells import raw_cell, read_value, zone_of
 from sheets_worker.changing import change_rows
+from sheets_worker.credentials import CredentialsFile
+from sheets_worker.falling_back import Fallback
 from sheets_worker.google import open_sheets_api
 from sheets_worker.jobs import Answer, Job
+from sheets_worker.overflow_store import OverflowStore
 from sheets_worker.params import SheetsParams, SheetsResult
+from sheets_worker.places import Places
 from sheets_worker.quota import open_quota
 from sheets_worker.reading import clear_cells, create_tab, look_up, read_rows
 from sheets_worker.rows import Column, Row, TabName, Value
-from sheets_worker.settings import GoogleSettings, ProcessSettings, SheetsSettings
+from sheets_worker.settings import (
+    BigQuerySettings,
+    GoogleSettings,
+    ProcessSettings,
+    SheetsSettings,
+)
 from sheets_worker.store import SheetStore, keep_store_small
 from sheets_worker.tab import Tab
 from sheets_worker.writer import GroupLimits, Perform, TabWriter
@@ -46,9 +59,18 @@ _PERFORMS: Mapping[str, Perform] = {
 class Desk:
     """All tabs that this process works on: a writer for each that has something to do."""
 
-    def __init__(self, calls: Calls, store: SheetStore, settings: SheetsSettings) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        store: SheetStore,
+        ledger: CellLedger,
+        places: Places,
+        settings: SheetsSettings,
+    ) -> None:
+        self.places = places
         self._calls = calls
         self._store = store
+        self._ledger = ledger
         self._settings = settings
         self._writers: dict[TabName, TabWriter] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,7 +80,13 @@ class Desk:
         writer = self._writers.get(name)
         if writer is None:
             settings = self._settings
-            tab = Tab(name, self._calls, self._store, settle_seconds=settings.settle_seconds)
+            tab = Tab(
+                name,
+                self._calls,
+                self._store,
+                self._ledger,
+                settle_seconds=settings.settle_seconds,
+            )
             limits = GroupLimits(settings.group_rows, settings.group_bytes, settings.group_seconds)
             writer = self._writers[name] = TabWriter(tab, _PERFORMS, limits)
             task = asyncio.create_task(self._run(name, writer))
@@ -83,18 +111,26 @@ async def open_desk() -> AsyncIterator[Desk]:
     """The desk as the environment describes it."""
     process, settings = ProcessSettings(), SheetsSettings()
     pool = await open_pool(process.database_url, role=ROLE, application=process.instance)
-    store = SheetStore(pool)
+    store, overflow_store = SheetStore(pool), OverflowStore(pool)
+    google = GoogleSettings()
+    bigquery_credentials = CredentialsFile(google.credentials_file, BIGQUERY_SCOPES)
     try:
         async with (
-            open_sheets_api(settings, GoogleSettings()) as api,
+            open_sheets_api(settings, google) as api,
             open_quota(process.redis_url, settings) as quota,
+            open_bigquery(BigQuerySettings(), lambda: bigquery_credentials.read()[0]) as overflow,
         ):
-            desk = Desk(Calls(api, quota), store, settings)
+            places = Places(overflow, overflow_store)
+            desk = Desk(Calls(api, quota), store, CellLedger(pool), places, settings)
             upkeep = asyncio.create_task(keep_store_small(store, settings.keep_seconds))
+            backfill = Backfill(
+                overflow, overflow_store, desk.submit, poll_seconds=settings.backfill_seconds
+            )
+            returning = asyncio.create_task(backfill.run())
             try:
                 yield desk
             finally:
-                await cancel(upkeep)
+                await cancel(upkeep, returning)
                 await desk.stop()
     finally:
         await close_pool(pool)
@@ -102,9 +138,19 @@ async def open_desk() -> AsyncIterator[Desk]:
 
 async def process_sheet(params: SheetsParams, attempt: Attempt, desk: Desk) -> SheetsResult:
     """Serve one command."""
-    job = make_job(params, attempt)
-    answer = await desk.submit(tab_of(params), job)
-    return result_of(params, job, answer)
+    tab = tab_of(params)
+    row, columns = row_of(params, attempt)
+    fallback = Fallback(params, attempt, desk.places, tab, row, columns)
+    try:
+        job = make_job(params, attempt, row, columns)
+        job.patience = fallback.patience
+    except AttemptFailure as failure:
+        return result_of(params, row.key, await fallback.move(failure))
+    try:
+        answer = await desk.submit(tab, job)
+    except AttemptFailure as failure:
+        answer = await fallback.move(failure, job)
+    return result_of(params, row.key, await fallback.confirm(answer, job))
 
 
 def tab_of(params: SheetsParams) -> TabName:
@@ -122,18 +168,23 @@ def tab_of(params: SheetsParams) -> TabName:
     return TabName(match[1], title)
 
 
-def make_job(params: SheetsParams, attempt: Attempt) -> Job:
-    """The job of a command. Raises `PermanentError` for a value that fits no cell."""
+def row_of(params: SheetsParams, attempt: Attempt) -> tuple[Row, list[Column]]:
+    """A command's row. Raises `PermanentError` for a value that does not fit its column's type."""
     command = attempt.command
     values, columns = read_row(params)
+    return Row(command.execution_id, command.workspace, values), columns
+
+
+def make_job(params: SheetsParams, attempt: Attempt, row: Row, columns: Sequence[Column]) -> Job:
+    """The job of a command. Raises `PermanentError` for a value that fits no cell."""
     return Job(
-        kind=_kind_of(params, command.execution_id),
-        seconds=command.timeout_seconds,
+        kind=_kind_of(params, row.key),
+        seconds=attempt.command.timeout_seconds,
         params=params,
         attempt=attempt,
-        row=Row(command.execution_id, command.workspace, values),
+        row=row,
         columns=columns,
-        cells={name: raw_cell(value) for name, value in values.items()},
+        cells={name: raw_cell(value) for name, value in row.values.items()},
     )
 
 
@@ -150,7 +201,7 @@ def read_row(params: SheetsParams) -> tuple[dict[str, Value], list[Column]]:
     return values, columns
 
 
-def result_of(params: SheetsParams, job: Job, answer: Answer) -> SheetsResult:
+def result_of(params: SheetsParams, row_key: str, answer: Answer) -> SheetsResult:
     """What the execution's output says."""
     if isinstance(answer, SheetsResult):
         return answer
@@ -162,7 +213,7 @@ def result_of(params: SheetsParams, job: Job, answer: Answer) -> SheetsResult:
         range=answer.target if in_sheet else None,
         table=None if in_sheet else answer.target,
         row=answer.row,
-        row_key=job.key if is_row else None,
+        row_key=row_key if is_row else None,
         reason=answer.reason,
         matched=1 if params.operation == "update" else None,
     )

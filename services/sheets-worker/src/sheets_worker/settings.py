@@ -38,7 +38,8 @@ class SheetsSettings(BaseSettings):
     `settle_seconds`: so long after it began a write of unknown outcome cannot happen any more;
     Google ends requests after 180 s. `reads_per_minute` and the others hold until Google's own
     answer names another limit. `keep_seconds`: how long it is remembered where a row went, longer
-    than commands are kept.
+    than commands are kept. `backfill_seconds`: how often is looked for rows that BigQuery has and
+    their sheet lacks.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIRSAL_SHEETS_", extra="ignore")
@@ -48,6 +49,7 @@ class SheetsSettings(BaseSettings):
     answer_seconds: PositiveFloat = 60.0
     settle_seconds: PositiveFloat = 200.0
     keep_seconds: PositiveFloat = 15 * 86_400.0
+    backfill_seconds: PositiveFloat = 15.0
     threads: PositiveInt = 8
     group_rows: Annotated[int, Field(ge=1, le=10_000)] = 500
     group_bytes: Annotated[int, Field(ge=1, le=9_000_000)] = 2_000_000

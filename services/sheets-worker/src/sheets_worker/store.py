@@ -16,7 +16,7 @@ UPKEEP_SECONDS = 60.0
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _SQL = load_queries("sheets_worker")
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class StoreUnavailable(Exception):
@@ -136,7 +136,7 @@ class SheetStore:
                 await connection.execute(
                     _SQL["end_write"], *tab, write_id, last_row, list(formatted)
                 )
-        except _AWAY as error:
+        except AWAY as error:
             raise StoreUnavailable(repr(error)) from error
 
     async def mark_ended(self, tab: TabName, write_id: UUID) -> None:
@@ -146,7 +146,7 @@ class SheetStore:
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         try:
             return await self._pool.fetch(_SQL[name], *arguments)
-        except _AWAY as error:
+        except AWAY as error:
             raise StoreUnavailable(repr(error)) from error
 
 

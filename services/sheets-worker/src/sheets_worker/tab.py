@@ -15,6 +15,7 @@ import structlog
 from mirsal_runtime.failures import AttemptFailure, OutcomeUnknown, PermanentError, RetryableError
 
 from sheets_worker.calls import Calls
+from sheets_worker.cell_ledger import CellLedger
 from sheets_worker.cells import NUMBER_FORMATS
 from sheets_worker.errors import Code, UnknownButEnded
 from sheets_worker.header import Addition, Header, add, find_lacking, read_header
@@ -74,11 +75,18 @@ class Tab:
     """One tab, as one process sees it. Raises `AttemptFailure` and `StoreUnavailable`."""
 
     def __init__(
-        self, name: TabName, calls: Calls, store: SheetStore, *, settle_seconds: float
+        self,
+        name: TabName,
+        calls: Calls,
+        store: SheetStore,
+        ledger: CellLedger,
+        *,
+        settle_seconds: float,
     ) -> None:
         self.name = name
         self.calls = calls
         self.store = store
+        self.ledger = ledger
         self._settle_seconds = settle_seconds
         self._unsent: set[UUID] = set()
         """Notes of ours whose write surely did not begin."""
@@ -133,6 +141,10 @@ class Tab:
             lambda client: client.fetch_sheet_metadata(self.name.spreadsheet_id, {"fields": fields})
         )
         return read_sheets(answer)
+
+    async def make_room(self, rows: int, workspace: str) -> None:
+        """Count rows that are about to be added. Raises `PermanentError` where they do not fit."""
+        await self.ledger.make_room(self.name, rows, workspace, self.read_sheets)
 
     async def prepare(self, state: TabState, columns: Sequence[Column], workspace: str) -> Header:
         """The header, once it has these columns and one for row keys, and dates are formatted."""
@@ -230,6 +242,7 @@ class Tab:
         looked_for.append(COLUMN + ROW_KEY_COLUMN)
         begun = await self.begin(looked_for, [workspace] * len(looked_for), workspace)
         body = {"requests": requests}
+        self.ledger.forget(self.name)
         await self.write(begun, lambda client: client.batch_update(self.name.spreadsheet_id, body))
         formatted = [each.name.strip() for each in columns if each.type in NUMBER_FORMATS]
         await self.end(begun, formatted=formatted)

@@ -200,6 +200,7 @@ class TabWriter:
                 float("inf") if job.patience is None else self._trouble_since + job.patience
             )
             if max(now, ends) >= patience_ends or now >= job.give_up_at:
+                job.impatient = max(now, ends) >= patience_ends
                 job.fail(_told(failure, max(ends - now, 1.0)))
 
 

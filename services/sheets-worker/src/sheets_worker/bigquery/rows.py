@@ -54,6 +54,8 @@ class BigQueryRows:
     the table's view for ever: so what may have been stored is simply sent again.
     """
 
+    takes_rows = True
+
     def __init__(self, client: BigQueryClient, tables: Tables) -> None:
         self._client = client
         self._tables = tables
@@ -178,6 +180,8 @@ class BigQueryRows:
 
 class NoOverflow:
     """The `Overflow` of a deployment without BigQuery: it takes nothing, and a person must act."""
+
+    takes_rows = False
 
     def table(self, tab: TabName) -> str:
         """No table."""

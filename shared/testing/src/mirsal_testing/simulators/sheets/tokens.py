@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 GOOGLE_TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 SCOPES = frozenset(
-    f"https://www.googleapis.com/auth/{name}" for name in ("spreadsheets", "drive", "drive.file")
+    f"https://www.googleapis.com/auth/{name}"
+    for name in ("spreadsheets", "drive", "drive.file", "bigquery")
 )
 CLOCK_SKEW_SECONDS = 300
 MAX_JWT_SECONDS = 3600
