@@ -73,8 +73,8 @@ def test_a_right_definition_has_no_fault() -> None:
 @pytest.mark.parametrize(
     ("nodes", "connections", "pointer", "message"),
     [
-        ([], [], "/nodes", "at least 1 item"),
-        ([mail(str(n)) for n in range(MOST_NODES + 1)], [], "/nodes", "at most 500 items"),
+        ([], [], "/nodes", "needs 1 or more"),
+        ([mail(str(n)) for n in range(MOST_NODES + 1)], [], "/nodes", "may have up to 500"),
         (
             [{"id": "a", "type": "fax"}],
             [],
@@ -229,7 +229,7 @@ def test_code_is_no_template_but_its_input_is() -> None:
             "/triggers/0/timeZone",
         ),
         ({"type": "schedule"}, "/triggers/0/cron"),
-        ({"type": "moon"}, "/triggers/0"),
+        ({"type": "moon"}, "/triggers/0/type"),
         ({"type": "event"}, "/triggers/0/event"),
         ({"type": "api", "x": 1}, "/triggers/0/x"),
     ],
