@@ -18,7 +18,7 @@ import httpx
 import pytest
 from mirsal_testing.servers.processes import find_process
 from mirsal_testing.simulators.bigquery import BigQuerySimulatorClient
-from mirsal_testing.simulators.control_client import ControlClient
+from mirsal_testing.simulators.control_client import MessageClient
 from mirsal_testing.simulators.sheets.gspread_client import connect_gspread
 from mirsal_testing.simulators.smtp import InboxClient
 from mirsal_testing.simulators.whatsapp import WhatsAppSimulatorClient
@@ -196,7 +196,7 @@ async def test_what_was_sent_whole_counts_though_its_sender_is_gone(
         process.send_signal(signal.SIGCONT)
         for sender in senders:
             sender.join(STOP_SECONDS)
-        async with ControlClient(url) as control:
+        async with MessageClient(url) as control:
             summary = await control.wait_for_messages(20, seconds=STOP_SECONDS)
             assert summary["messages"] == 20
 

@@ -49,11 +49,6 @@ class ControlClient:
     async def summary(self) -> dict[str, Any]:
         return await self._get("/simulator/summary")
 
-    async def reset(self) -> None:
-        """Forgets what was recorded, and all rules."""
-        await self._delete("/simulator/messages")
-        await self.clear_rules()
-
     async def rules(self) -> list[dict[str, Any]]:
         """All rules, spent ones too; `applied` says how often each one met a call."""
         return list((await self._get("/simulator/rules"))["items"])
@@ -69,19 +64,6 @@ class ControlClient:
 
     async def clear_rules(self) -> None:
         await self._delete("/simulator/rules")
-
-    async def wait_for_messages(self, count: int, seconds: float = 30.0) -> dict[str, Any]:
-        """The summary, once it counts at least `count` messages. Raises TimeoutError."""
-        deadline = time.monotonic() + seconds
-        while True:
-            summary = await self.summary()
-            if summary["messages"] >= count:
-                return summary
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{summary['messages']} of {count} messages arrived within {seconds:g} s"
-                )
-            await asyncio.sleep(POLL_SECONDS)
 
     async def _pages(
         self, path: str, query: Mapping[str, str | int], fields: Iterable[str] | None
@@ -107,6 +89,28 @@ class ControlClient:
 
     async def _delete(self, path: str) -> None:
         raise_with_reason(await self._http.delete(path))
+
+
+class MessageClient(ControlClient):
+    """Of a simulator to which messages are sent."""
+
+    async def reset(self) -> None:
+        """Forgets what was recorded, and all rules."""
+        await self._delete("/simulator/messages")
+        await self.clear_rules()
+
+    async def wait_for_messages(self, count: int, seconds: float = 30.0) -> dict[str, Any]:
+        """The summary, once it counts at least `count` messages. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            summary = await self.summary()
+            if summary["messages"] >= count:
+                return summary
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"{summary['messages']} of {count} messages arrived within {seconds:g} s"
+                )
+            await asyncio.sleep(POLL_SECONDS)
 
 
 def raise_with_reason(answer: httpx.Response) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mirsal_testing.simulators.control_client import ControlClient
+from mirsal_testing.simulators.control_client import MessageClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class BigQuerySimulatorClient(ControlClient):
+class BigQuerySimulatorClient(MessageClient):
     """`async with BigQuerySimulatorClient(url) as bigquery: await bigquery.rows()`.
 
     In `summary` and `wait_for_messages` the messages are the rows that streaming has stored.

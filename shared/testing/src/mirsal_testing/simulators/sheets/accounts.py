@@ -5,6 +5,7 @@ Keys exist in memory and in the credentials file that the simulator was told to 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -75,6 +76,12 @@ class OAuthUser:
             "refresh_token": self.refresh_token,
             "token_uri": token_url,
         }
+
+
+@functools.cache
+def default_account() -> ServiceAccount:
+    """One for all simulators of this process: a key costs more than a test does."""
+    return ServiceAccount.make()
 
 
 def read_account(path: Path) -> ServiceAccount | None:

@@ -17,7 +17,7 @@ from mirsal_testing.simulators.listener import HttpListener, answer_json
 from mirsal_testing.simulators.rulebook import RuleBook
 from mirsal_testing.simulators.sheets.accounts import (
     OAuthUser,
-    ServiceAccount,
+    default_account,
     read_account,
     write_account,
 )
@@ -71,7 +71,7 @@ class SheetsSimulator:
         self.quota.set(quota)
         self.tokens = TokenOffice(fixed=tokens, seconds=token_seconds)
         kept = None if credentials_file is None else read_account(credentials_file)
-        self.account = kept or ServiceAccount.make()
+        self.account = kept or default_account()
         self.person = OAuthUser.make()
         self.tokens.add_account(self.account)
         self.tokens.add_person(self.person)

@@ -19,7 +19,7 @@ from mirsal_testing.simulators.sheets.grid import Formula
 from mirsal_testing.simulators.sheets.rendering import MOMENT_TYPES, show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from mirsal_testing.simulators.sheets.grid import Tab, Value
     from mirsal_testing.simulators.sheets.workbook import Workbook
@@ -178,16 +178,27 @@ def render(tab: Tab, box: Box, options: Mapping[str, Any]) -> Json:
     render_option = choose(options, "valueRenderOption", _RENDER_OPTIONS)
     moment_option = choose(options, "dateTimeRenderOption", _MOMENT_OPTIONS)
     dimension = choose(options, "majorDimension", ("ROWS", "COLUMNS"))
+    top, left, right = box.top, box.left, box.right
+    has_all = left == 0 and right > tab.last_column
     rows: list[list[object]] = []
     for row, cells in tab.read(box):
-        columns = [column for column in cells if box.left <= column < box.right]
+        if right - left == 1:
+            columns: Collection[int] = (left,) if left in cells else ()
+        else:
+            columns = cells if has_all else [column for column in cells if left <= column < right]
         if not columns:
             continue
-        rows.extend([] for _ in range(row - box.top - len(rows)))
-        line: list[object] = [""] * (max(columns) + 1 - box.left)
+        while len(rows) < row - top:
+            rows.append([])
+        line: list[object] = [""] * (max(columns) + 1 - left)
         for column in columns:
-            value = render_cell(tab, row, column, cells[column], render_option, moment_option)
-            line[column - box.left] = value
+            value = cells[column]
+            # Most are texts, and those need nothing.
+            line[column - left] = (
+                value
+                if isinstance(value, str)
+                else render_cell(tab, row, column, value, render_option, moment_option)
+            )
         rows.append(line)
     if dimension == "COLUMNS":
         rows = _turn(rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mirsal_testing.simulators.control_client import ControlClient
+from mirsal_testing.simulators.control_client import MessageClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ class InboxMail:
     raw: bytes
 
 
-class InboxClient(ControlClient):
+class InboxClient(MessageClient):
     """`async with InboxClient(url) as inbox: await inbox.messages()`."""
 
     async def messages(

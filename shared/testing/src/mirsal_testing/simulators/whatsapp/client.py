@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mirsal_testing.simulators.control_client import ControlClient
+from mirsal_testing.simulators.control_client import MessageClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Arrival:
     callback_data: str | None
 
 
-class WhatsAppSimulatorClient(ControlClient):
+class WhatsAppSimulatorClient(MessageClient):
     """`async with WhatsAppSimulatorClient(url) as whatsapp: await whatsapp.messages()`."""
 
     async def messages(
