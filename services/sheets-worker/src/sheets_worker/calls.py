@@ -20,6 +20,8 @@ class Calls:
     """All calls of this process. A 429 pauses those of its kind, longer with each one."""
 
     def __init__(self, api: SheetsApi, quota: Quota) -> None:
+        self.pace = 0.0
+        """Seconds that should lie between writes, as the quota stands."""
         self._api = api
         self._quota = quota
         self._closed_until: dict[CallKind, float] = {"read": 0.0, "write": 0.0}
@@ -29,7 +31,10 @@ class Calls:
         """Have one call counted. Raises `Throttled` when there is none to be had now."""
         wait = self._closed_until[kind] - time.monotonic()
         if wait <= 0:
-            wait = await self._quota.take(kind, await self._api.find_identity())
+            grant = await self._quota.take(kind, await self._api.find_identity())
+            wait = grant.wait
+            if kind == "write":
+                self.pace = grant.pace
         if wait > 0:
             raise Throttled(Code.QUOTA, f"Google's quota of {kind}s is used up", retry_after=wait)
 

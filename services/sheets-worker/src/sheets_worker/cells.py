@@ -94,7 +94,7 @@ def zone_of(name: str | None) -> tzinfo:
         return UTC
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError) as error:
         raise PermanentError(
             "invalid_time_zone", f"{name!r} is no time zone such as Asia/Dubai"
         ) from error

@@ -17,7 +17,7 @@ from sheets_worker.bigquery.client import BIGQUERY_SCOPES
 from sheets_worker.bigquery.rows import open_bigquery
 from sheets_worker.calls import Calls
 from sheets_worker.cell_ledger import CellLedger
-from sheets_worker.cells import raw_cell, read_value, zone_of
+from sheets_worker.cells import NUMBER_FORMATS, raw_cell, read_value, zone_of
 from sheets_worker.changing import change_rows
 from sheets_worker.credentials import CredentialsFile
 from sheets_worker.falling_back import Fallback
@@ -190,7 +190,8 @@ def make_job(params: SheetsParams, attempt: Attempt, row: Row, columns: Sequence
 
 def read_row(params: SheetsParams) -> tuple[dict[str, Value], list[Column]]:
     """The typed values of a command, and their columns."""
-    zone = zone_of(params.time_zone)
+    has_times = any(kind in NUMBER_FORMATS for kind in params.types.values())
+    zone = zone_of(params.time_zone if has_times else None)
     values: dict[str, Value] = {}
     columns: list[Column] = []
     for given, value in (params.values or {}).items():

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from limits import RateLimitItemPerMinute
@@ -33,6 +33,14 @@ LEARNED_SECONDS = 86_400
 FRESH_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
+
+
+class Grant(NamedTuple):
+    """`wait`: 0 if the call may be made, or in how many seconds to ask again. `pace`: seconds
+    that should lie between calls so that the minute is not used up in its first seconds."""
+
+    wait: float
+    pace: float = 0.0
 
 
 class Quota:
@@ -63,8 +71,8 @@ class Quota:
         }
         self._learned: dict[str, tuple[int | None, float]] = {}
 
-    async def take(self, kind: CallKind, identity: Identity) -> float:
-        """Count one call; 0 if it may be made, or in how many seconds to ask again."""
+    async def take(self, kind: CallKind, identity: Identity) -> Grant:
+        """Count one call, if it may be made."""
         now = time.monotonic()
         if now >= self._rests_until:
             try:
@@ -92,26 +100,32 @@ class Quota:
         """Close the connections."""
         await self._pool.disconnect()
 
-    async def _take_shared(self, kind: CallKind, identity: Identity) -> float:
+    async def _take_shared(self, kind: CallKind, identity: Identity) -> Grant:
+        pace = 0.0
         for scope in SCOPES:
             name = _name(kind, scope, identity)
             item = RateLimitItemPerMinute(await self._limit_of(kind, scope, name))
-            if not await self._shared.hit(item, name):
-                stats = await self._shared.get_window_stats(item, name)
-                return max(SHORTEST_WAIT, stats.reset_time - time.time())
-        return 0.0
+            granted = await self._shared.hit(item, name)
+            stats = await self._shared.get_window_stats(item, name)
+            if not granted:
+                return Grant(max(SHORTEST_WAIT, stats.reset_time - time.time()))
+            pace = max(pace, _pace(item.amount, stats.remaining))
+        return Grant(0.0, pace)
 
-    def _take_own(self, kind: CallKind, identity: Identity, now: float) -> float:
+    def _take_own(self, kind: CallKind, identity: Identity, now: float) -> Grant:
+        pace = 0.0
         names = [_name(kind, scope, identity) for scope in SCOPES]
         for scope, name in zip(SCOPES, names, strict=True):
             calls = self._own[name]
             while calls and calls[0] <= now - WINDOW_SECONDS:
                 calls.popleft()
-            if len(calls) >= (self._learned.get(name, (None, 0.0))[0] or self._given[kind, scope]):
-                return max(SHORTEST_WAIT, calls[0] + WINDOW_SECONDS - now)
+            limit = self._learned.get(name, (None, 0.0))[0] or self._given[kind, scope]
+            if len(calls) >= limit:
+                return Grant(max(SHORTEST_WAIT, calls[0] + WINDOW_SECONDS - now))
+            pace = max(pace, _pace(limit, limit - len(calls) - 1))
         for name in names:
             self._own[name].append(now)
-        return 0.0
+        return Grant(0.0, pace)
 
     async def _limit_of(self, kind: CallKind, scope: str, name: str) -> int:
         learned, until = self._learned.get(name, (None, 0.0))
@@ -130,6 +144,11 @@ async def open_quota(url: SecretStr, settings: SheetsSettings) -> AsyncIterator[
         yield quota
     finally:
         await quota.stop()
+
+
+def _pace(limit: int, remaining: int) -> float:
+    """None for the first half of the minute's calls, then evenly."""
+    return 0.0 if remaining > limit // 2 else WINDOW_SECONDS / limit
 
 
 def _name(kind: CallKind, scope: str, identity: Identity) -> str:

@@ -59,6 +59,7 @@ class TabWriter:
         self._news = asyncio.Event()
         self._full = asyncio.Event()
         self._since = 0.0
+        self._served_at = 0.0
         self._failures = 0
         self._trouble: AttemptFailure | None = None
         self._trouble_since = 0.0
@@ -91,6 +92,7 @@ class TabWriter:
                 for job in group:
                     job.fail(fault)
             else:
+                self._served_at = time.monotonic()
                 self._recover(group)
 
     async def _gather(self) -> bool:
@@ -104,7 +106,9 @@ class TabWriter:
             except TimeoutError:
                 return bool(self._jobs)
         self._full.clear()
-        left = self._since + self._limits.seconds - time.monotonic()
+        # What is gathered while the quota is used up quickly goes in one request, not in five.
+        paced = self._served_at + self._tab.calls.pace
+        left = max(self._since + self._limits.seconds, paced) - time.monotonic()
         if left > 0 and len(self._jobs) < self._limits.rows:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left):
