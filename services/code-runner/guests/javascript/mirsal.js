@@ -1,21 +1,24 @@
 // What Mirsal gives to code inside the box: phone numbers, dates, Arabic text and digits.
 // guests/python/mirsal.py is the same in Python; tests/data/helpers.json holds both to it.
 
+import "./node_modules/libphonenumber-js/bundle/libphonenumber-max.js";
+
+// It is no module: it leaves its name among the globals.
+const phones = globalThis.libphonenumber;
+delete globalThis.libphonenumber;
+
 const INVISIBLE = /[\u200b-\u200f\u061c\u202a-\u202e\u2060\u2066-\u2069\ufeff\u00ad]/g;
 const ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩";
 const PERSIAN_DIGITS = "۰۱۲۳۴۵۶۷۸۹";
 const MARKS = /[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]/g;
 const LETTERS = { "أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ؤ": "و", "ئ": "ي" };
 
-// Country code, and how many digits a national number has (without its leading 0).
-const COUNTRIES = {
-  AE: ["971", 8, 9], BH: ["973", 8, 8], DE: ["49", 6, 13], DZ: ["213", 8, 9],
-  EG: ["20", 8, 10], FR: ["33", 9, 9], GB: ["44", 9, 10], IN: ["91", 10, 10],
-  IQ: ["964", 8, 10], IR: ["98", 10, 10], JO: ["962", 8, 9], KW: ["965", 7, 8],
-  LB: ["961", 7, 8], LY: ["218", 8, 9], MA: ["212", 9, 9], OM: ["968", 7, 8],
-  PK: ["92", 9, 10], PS: ["970", 8, 9], QA: ["974", 7, 8], SA: ["966", 8, 9],
-  SD: ["249", 9, 9], SY: ["963", 8, 9], TN: ["216", 8, 8], TR: ["90", 10, 10],
-  US: ["1", 10, 10], YE: ["967", 7, 9],
+const PHONE_FAULTS = {
+  INVALID_COUNTRY: "has no country code that exists",
+  TOO_SHORT: "is too short for its country",
+  TOO_LONG: "is too long for its country",
+  INVALID_LENGTH: "has not as many digits as its country uses",
+  NOT_A_NUMBER: "is no phone number",
 };
 
 const MONTHS = new Map(
@@ -65,39 +68,27 @@ export function normaliseArabic(text) {
   return toAsciiDigits(folded).trim().split(/\s+/u).filter(Boolean).join(" ");
 }
 
-/** The number as +<country><number>; `region` (SA, EG) is the country of numbers without one. */
+/**
+ * The number as +<country><number>; `region` (SA, EG) is the country of numbers without one.
+ * Throws a TypeError for what is no phone number, by libphonenumber's table of all countries.
+ */
 export function normalisePhone(text, region = "") {
-  const visible = toAsciiDigits(String(text).replace(INVISIBLE, "")).trim().replace(/\uff0b/g, "+");
-  if (visible.length > 64 || !/^\+?[0-9\s().\u2010-\u2015/-]+$/.test(visible)) {
+  let visible = toAsciiDigits(String(text).replace(INVISIBLE, "")).trim().replace(/\uff0b/g, "+");
+  if (visible.length > 64 || !/^\+?[0-9\s().\u2010-\u2015\u00b7/-]+$/.test(visible)) {
     throw new TypeError("not one phone number: write it as +966501234567");
   }
-  const digits = visible.replace(/\D/g, "");
-  if (visible.startsWith("+")) return international(digits);
-  if (digits.startsWith("00")) return international(digits.slice(2));
-  const name = String(region).toUpperCase();
-  if (!Object.hasOwn(COUNTRIES, name)) {
-    throw new TypeError("the number has no country code: write it as +966501234567, or give a region");
-  }
-  const [code, shortest, longest] = COUNTRIES[name];
-  const national = digits.replace(/^0+/, "");
-  if (national.length < shortest || national.length > longest) {
-    throw new TypeError("the number has not as many digits as its country uses");
-  }
-  return `+${code}${national}`;
-}
-
-function international(digits) {
-  for (const [code, shortest, longest] of Object.values(COUNTRIES)) {
-    if (digits.startsWith(code)) {
-      const national = digits.slice(code.length).replace(/^0/, "");
-      if (national.length >= shortest && national.length <= longest) return `+${code}${national}`;
-      throw new TypeError("the number has not as many digits as its country uses");
+  const country = String(region).toUpperCase();
+  const known = phones.isSupportedCountry(country);
+  if (!visible.startsWith("+") && !known) {
+    if (!visible.startsWith("00")) {
+      throw new TypeError("the number has no country code: write it as +966501234567, or give a region");
     }
+    visible = `+${visible.slice(2)}`;
   }
-  if (digits.length < 7 || digits.length > 15 || digits.startsWith("0")) {
-    throw new TypeError("not a phone number: write it as +966501234567");
-  }
-  return `+${digits}`;
+  const options = known ? { defaultCountry: country, extract: false } : { extract: false };
+  const fault = phones.validatePhoneNumberLength(visible, options);
+  if (fault) throw new TypeError(`the number ${PHONE_FAULTS[fault]}: write it as +966501234567`);
+  return phones.parsePhoneNumberFromString(visible, options).number;
 }
 
 /**

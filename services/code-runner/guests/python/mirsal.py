@@ -6,6 +6,9 @@
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+
 __all__ = [
     "normalise_arabic",
     "normalise_phone",
@@ -23,16 +26,14 @@ _TO_ARABIC = {ord(str(index)): each for index, each in enumerate(_ARABIC_DIGITS)
 _MARKS = re.compile("[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]")
 _LETTERS = str.maketrans("أإآٱىؤئ", "اااايوي")
 
-# Country code, and how many digits a national number has (without its leading 0).
-_COUNTRIES = {
-    "AE": ("971", 8, 9), "BH": ("973", 8, 8), "DE": ("49", 6, 13), "DZ": ("213", 8, 9),
-    "EG": ("20", 8, 10), "FR": ("33", 9, 9), "GB": ("44", 9, 10), "IN": ("91", 10, 10),
-    "IQ": ("964", 8, 10), "IR": ("98", 10, 10), "JO": ("962", 8, 9), "KW": ("965", 7, 8),
-    "LB": ("961", 7, 8), "LY": ("218", 8, 9), "MA": ("212", 9, 9), "OM": ("968", 7, 8),
-    "PK": ("92", 9, 10), "PS": ("970", 8, 9), "QA": ("974", 7, 8), "SA": ("966", 8, 9),
-    "SD": ("249", 9, 9), "SY": ("963", 8, 9), "TN": ("216", 8, 8), "TR": ("90", 10, 10),
-    "US": ("1", 10, 10), "YE": ("967", 7, 9),
-}  # fmt: skip
+_PHONE_FAULTS = {
+    ValidationResult.INVALID_COUNTRY_CODE: "has no country code that exists",
+    ValidationResult.TOO_SHORT: "is too short for its country",
+    ValidationResult.TOO_LONG: "is too long for its country",
+    ValidationResult.INVALID_LENGTH: "has not as many digits as its country uses",
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "lacks its area code",
+}
+_NO_PHONE = "not one phone number: write it as +966501234567"
 
 _MONTHS = {
     name: number
@@ -93,38 +94,26 @@ def normalise_arabic(text: str) -> str:
 def normalise_phone(text: str, region: str = "") -> str:
     """The number as +<country><number>. `region` (SA, EG) is the country of numbers without one.
 
-    Raises ValueError for what is no phone number.
+    Raises ValueError for what is no phone number, by libphonenumber's table of all countries.
     """
     visible = to_ascii_digits(_INVISIBLE.sub("", str(text))).strip().replace("\uff0b", "+")
-    if len(visible) > 64 or not re.fullmatch(r"\+?[0-9\s().\u2010-\u2015/-]+", visible):
-        raise ValueError("not one phone number: write it as +966501234567")
-    digits = re.sub(r"\D", "", visible)
-    if visible.startswith("+"):
-        return _international(digits)
-    if digits.startswith("00"):
-        return _international(digits[2:])
-    country = _COUNTRIES.get(str(region).upper())
-    if country is None:
-        raise ValueError(
-            "the number has no country code: write it as +966501234567, or give a region"
-        )
-    code, shortest, longest = country
-    national = digits.lstrip("0")
-    if not shortest <= len(national) <= longest:
-        raise ValueError("the number has not as many digits as its country uses")
-    return f"+{code}{national}"
-
-
-def _international(digits: str) -> str:
-    for code, shortest, longest in _COUNTRIES.values():
-        if digits.startswith(code):
-            national = digits[len(code) :].removeprefix("0")
-            if shortest <= len(national) <= longest:
-                return f"+{code}{national}"
-            raise ValueError("the number has not as many digits as its country uses")
-    if not 7 <= len(digits) <= 15 or digits.startswith("0"):
-        raise ValueError("not a phone number: write it as +966501234567")
-    return f"+{digits}"
+    if len(visible) > 64 or not re.fullmatch(r"\+?[0-9\s().\u2010-\u2015\u00b7/-]+", visible):
+        raise ValueError(_NO_PHONE)
+    country = str(region).upper()
+    if not visible.startswith("+") and country not in phonenumbers.SUPPORTED_REGIONS:
+        if not visible.startswith("00"):
+            raise ValueError(
+                "the number has no country code: write it as +966501234567, or give a region"
+            )
+        visible = "+" + visible[2:]
+    try:
+        number = phonenumbers.parse(visible, country or None)
+    except NumberParseException as error:
+        raise ValueError(_NO_PHONE) from error
+    found = phonenumbers.is_possible_number_with_reason(number)
+    if found in _PHONE_FAULTS:
+        raise ValueError(f"the number {_PHONE_FAULTS[found]}: write it as +966501234567")
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
 def parse_date(text: str, *, day_first: bool = True) -> str:

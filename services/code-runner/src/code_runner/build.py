@@ -60,12 +60,16 @@ def build(folder: Path) -> Path:
 
 
 def _build_python(folder: Path) -> None:
+    import phonenumbers
     import tzdata
 
-    # Only the one package, not all that is installed here.
+    # Only these packages, not all that is installed here; of phone numbers no places and carriers.
     packages = folder / "packages"
     shutil.rmtree(packages, ignore_errors=True)
-    shutil.copytree(Path(tzdata.__file__).parent, packages / "tzdata")
+    for package, without in ((tzdata, []), (phonenumbers, ["geodata", "carrierdata", "tzdata"])):
+        leave = shutil.ignore_patterns("__pycache__", "*.pyi", *without)
+        source = Path(package.__path__[0])
+        shutil.copytree(source, packages / package.__name__, ignore=leave)
     sources = source_folder()
     draft = folder / ".python.wasm"
     command = [

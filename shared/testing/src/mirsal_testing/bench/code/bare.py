@@ -17,6 +17,7 @@ import structlog
 import uvloop
 from code_runner.artefacts import guest_folder, native_files
 from code_runner.crew import Crew
+from code_runner.main import SLOTS_PER_BOX
 from code_runner.settings import CodeSettings
 from code_runner.verdict import judge
 
@@ -36,11 +37,13 @@ async def carry_out(crew: Crew, pace: Pace) -> list[tuple[float, float]]:
         "memory": 128 * MEGABYTE,
     }
     start = time.time()
+    # As many wait for a box as in the service.
+    slots = asyncio.Semaphore(SLOTS_PER_BOX * CodeSettings().boxes)
 
     async def run(number: int) -> tuple[float, float]:
         due = start + pace.due(number)
         await asyncio.sleep(max(0.0, due - time.time()))
-        async with crew.place_for("bench") as box:
+        async with slots, crew.place_for("bench") as box:
             said = await crew.run(box, job, RUN_SECONDS)
         verdict = judge(said.answer, said.logs, code)
         if verdict.outcome != "ok":
