@@ -25,6 +25,7 @@ from mirsal_testing.bench.verdict import (
     WHATSAPP,
     busy_scenarios,
     check_bars,
+    code_targets,
     compare,
 )
 
@@ -73,6 +74,22 @@ def test_bars_are_met_or_missed() -> None:
     assert not passed["burst, runs/s (aim)"]
     assert passed["50/s, p99 to the second message in ms"]
     assert not passed["50/s, p99 of the POST in ms"]
+
+
+def test_code_is_compared_with_its_boxes_and_held_to_its_bars() -> None:
+    ours, bare = code_targets("python")
+    slow, _ = code_targets("javascript")
+    figures = [make(ours), make(bare, rate=400), make(ours, "20/s"), make(slow)]
+    assert {ratio.what: ratio.ratio for ratio in compare(figures)}[
+        "runs/s, burst, python code"
+    ] == 0.75
+    passed = {bar.what: bar.passed for bar in check_bars(figures)}
+    assert passed == {
+        "python code, runs/s": True,
+        "python code, 20/s, from command to status in ms, p50": False,
+        "python code, 20/s, from command to status in ms, p99": False,
+        "javascript code, runs/s": False,
+    }
 
 
 def test_a_busy_machine_is_noticed() -> None:

@@ -54,7 +54,7 @@ class Program:
     paced_seconds: int = 20
     warm_up: int = 500
     code_burst: int = 1_500
-    code_warm_up: int = 100
+    code_warm_up: int = 1_000
 
     def scenarios(self) -> list[tuple[Scenario, int]]:
         """Each with how often it is measured."""
@@ -110,6 +110,7 @@ async def carry_out(
     """
     machine = describe_machine()
     found: list[Figures] = []
+    bars: list[Bar] = []
     async with open_servers() as (servers, folder):
         for target in make_targets(servers, folder, environment or {}):
             if only and not any(word in target.name for word in only):
@@ -119,8 +120,10 @@ async def carry_out(
                     found.append(figures)
                     on_figures(figures)
         if not only or any(word in name for name in CODE_NAMES for word in only):
-            found += await measure_code(servers, folder, program, on_figures)
-    return Results(machine=machine, figures=found, ratios=compare(found), bars=check_bars(found))
+            figures_of_code, bars = await measure_code(servers, folder, program, on_figures)
+            found += figures_of_code
+    bars = [*check_bars(found), *bars]
+    return Results(machine=machine, figures=found, ratios=compare(found), bars=bars)
 
 
 async def measure_target(target: Target, program: Program, folder: Path) -> list[Figures]:

@@ -72,16 +72,16 @@ def check_bars(figures: Sequence[Figures]) -> list[Bar]:
     if burst:
         bars.append(_at_least("burst, runs/s", 250, burst.runs_per_second))
         bars.append(_at_least("burst, runs/s (aim)", 400, burst.runs_per_second))
-        bars.append(_at_most("burst, CPU a run in ms (aim)", 5, burst.cpu_ms_per_run))
+        bars.append(at_most("burst, CPU a run in ms (aim)", 5, burst.cpu_ms_per_run))
     bars += [
         _at_least("part of the raw ceiling without providers", 0.4, ratio.ratio)
         for ratio in compare(figures)
         if ratio.what == "runs/s, burst, without providers"
     ]
     if paced:
-        bars.append(_at_most("50/s, p50 to the second message in ms", 30, paced.to_end.p50))
-        bars.append(_at_most("50/s, p99 to the second message in ms", 100, paced.to_end.p99))
-        bars.append(_at_most("50/s, p99 of the POST in ms", 50, paced.post.p99))
+        bars.append(at_most("50/s, p50 to the second message in ms", 30, paced.to_end.p50))
+        bars.append(at_most("50/s, p99 to the second message in ms", 100, paced.to_end.p99))
+        bars.append(at_most("50/s, p99 of the POST in ms", 50, paced.post.p99))
     return bars + [bar for language in CODE_RATES for bar in _code_bars(figures, language)]
 
 
@@ -94,8 +94,8 @@ def _code_bars(figures: Sequence[Figures], language: str) -> list[Bar]:
         bars.append(_at_least(f"{language} code, runs/s", least, burst.runs_per_second))
     if paced:
         what = f"{language} code, {CODE_RATE}/s, from command to status in ms"
-        bars.append(_at_most(f"{what}, p50", 20, paced.to_end.p50))
-        bars.append(_at_most(f"{what}, p99", 60, paced.to_end.p99))
+        bars.append(at_most(f"{what}, p50", 20, paced.to_end.p50))
+        bars.append(at_most(f"{what}, p99", 60, paced.to_end.p99))
     return bars
 
 
@@ -121,7 +121,8 @@ def _at_least(what: str, bound: float, measured: float) -> Bar:
     )
 
 
-def _at_most(what: str, bound: float, measured: float) -> Bar:
+def at_most(what: str, bound: float, measured: float) -> Bar:
+    """A bar that is passed below the bound."""
     return Bar(what=what, promised=f"under {bound:g}", measured=measured, passed=measured < bound)
 
 

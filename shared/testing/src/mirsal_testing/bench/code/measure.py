@@ -8,36 +8,73 @@ from typing import TYPE_CHECKING
 import psutil
 
 from mirsal_testing.bench.code.targets import open_bare, open_service
-from mirsal_testing.bench.code.workload import LANGUAGES, Pace
+from mirsal_testing.bench.code.workload import (
+    LANGUAGES,
+    TIME_OUT_SECONDS,
+    Pace,
+    make_endless,
+)
 from mirsal_testing.bench.figures import Figures, ProcessUse, middle, spread_of
 from mirsal_testing.bench.usage import Meter, share_of_others
-from mirsal_testing.bench.verdict import BURST, CODE_RATE, code_targets
+from mirsal_testing.bench.verdict import BURST, CODE_RATE, Bar, at_most, code_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from mirsal_testing.bench.code.targets import CodeTarget, Execution
+    from mirsal_testing.bench.code.targets import CodeTarget, Execution, Service
     from mirsal_testing.bench.code.workload import Language
     from mirsal_testing.bench.program import Program
     from mirsal_testing.bench.usage import Reading
     from mirsal_testing.servers import Servers
 
+RUNS_IN_A_ROW = 1_000
+MEGABYTE = 1_000_000
+# The service's own memory goes up and down by some MB; of the boxes a test demands far less.
+MOST_GROWTH = 8.0
+
 
 async def measure_code(
     servers: Servers, folder: Path, program: Program, on_figures: Callable[[Figures], None]
-) -> list[Figures]:
-    """Both languages, in the bare boxes and through the service. Raises `BenchError`."""
+) -> tuple[list[Figures], list[Bar]]:
+    """Both languages, in the bare boxes and through the service. Raises `BenchError`.
+
+    The bars are those that are not figures: time-outs, and what many runs leave behind.
+    """
     found: list[Figures] = []
-    async with open_bare() as bare:
+    bars: list[Bar] = []
+    async with open_bare() as bare, open_service(servers, folder) as service:
         for language in LANGUAGES:
-            found += await _measure_one(bare, language, code_targets(language)[1], program)
-    async with open_service(servers, folder) as service:
-        for language in LANGUAGES:
-            found += await _measure_one(service, language, code_targets(language)[0], program)
-    for figures in found:
-        on_figures(figures)
-    return found
+            ours, ceiling = code_targets(language)
+            for target, name in ((bare, ceiling), (service, ours)):
+                for figures in await _measure_one(target, language, name, program):
+                    found.append(figures)
+                    on_figures(figures)
+            bars += await _check_conduct(service, language)
+    return found, bars
+
+
+async def _check_conduct(service: Service, language: Language) -> list[Bar]:
+    """That time-outs end, and that a thousand runs leave nothing behind."""
+    longest = round(
+        max([await service.time_out(each) for each in make_endless(language).values()]), 3
+    )
+    # A box that was killed is being replaced, and the new one has used nothing yet.
+    await service.carry_out(Pace(language=language, count=RUNS_IN_A_ROW // 2))
+    before = service.use()
+    await service.carry_out(Pace(language=language, count=RUNS_IN_A_ROW))
+    after = service.use()
+    megabytes = round((after.memory - before.memory) / MEGABYTE, 2)
+    descriptors = after.descriptors - before.descriptors
+    limit = TIME_OUT_SECONDS + 0.5
+    what = f"{language} code, {RUNS_IN_A_ROW} runs in a row"
+    return [
+        at_most(
+            f"{language} code, s until a limit of {TIME_OUT_SECONDS} s has ended it", limit, longest
+        ),
+        at_most(f"{what}, MB of memory more", MOST_GROWTH, megabytes),
+        at_most(f"{what}, descriptors more", 1, descriptors),
+    ]
 
 
 async def _measure_one(

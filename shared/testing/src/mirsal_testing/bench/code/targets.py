@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import orjson
-from mirsal_contracts.statuses import NodeSucceeded
+import psutil
+from mirsal_contracts.statuses import NodeFailed, NodeSucceeded
 from mirsal_runtime.settings import RuntimeSettings
 from pydantic import SecretStr
 
@@ -44,6 +45,13 @@ class Execution(NamedTuple):
     ended: float
 
 
+class Use(NamedTuple):
+    """Bytes of memory that are shared with nobody, and open descriptors."""
+
+    memory: int
+    descriptors: int
+
+
 class CodeTarget(Protocol):
     """Something that runs code at a pace."""
 
@@ -69,8 +77,7 @@ class Service:
 
     async def carry_out(self, pace: Pace) -> Sequence[Execution]:
         messages = make_messages(pace)
-        self._field.statuses.clear()
-        self._field.arrivals.clear()
+        self._forget()
         start = time.time()
         due = {command: start + pace.due(number) for number, command in enumerate(messages)}
         if pace.rate is None:
@@ -85,6 +92,30 @@ class Service:
         return [
             Execution(due[command], accepted[command], arrivals[command]) for command in messages
         ]
+
+    async def time_out(self, message: Outgoing) -> float:
+        """Have a code run into its limit: seconds from its command to the status that says so."""
+        self._forget()
+        begun = time.time()
+        await self._field.send_messages([message])
+        await self._until_reported(1)
+        ((status,),) = self._field.statuses.values()
+        if not isinstance(status, NodeFailed) or status.error.outcome != "timeout":
+            raise BenchError(f"code without an end ended: {status}")
+        return max(self._field.arrivals.values()) - begun
+
+    def use(self) -> Use:
+        """What its processes hold now, Kafka and PostgreSQL apart."""
+        runner = psutil.Process(self._process.pid)
+        family = [runner, *runner.children(recursive=True)]
+        return Use(
+            sum(each.memory_full_info().uss for each in family),
+            sum(each.num_fds() for each in family),
+        )
+
+    def _forget(self) -> None:
+        self._field.statuses.clear()
+        self._field.arrivals.clear()
 
     async def _send(self, message: Outgoing, due: float) -> float:
         await asyncio.sleep(max(0.0, due - time.time()))

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from mirsal_testing.commands import command_message, make_command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mirsal_runtime.broker import Outgoing
 
 Language = Literal["python", "javascript"]
@@ -38,6 +40,19 @@ function main(input) {
 }
 
 
+_ENDLESS: Final[dict[Language, tuple[str, ...]]] = {
+    "python": (
+        "def main(input):\n    while True: pass",
+        "import time\ndef main(input): time.sleep(60)",
+    ),
+    "javascript": (
+        "function main(input) { while (true); }",
+        "async function main(input) { await new Promise(done => setTimeout(done, 60000)) }",
+    ),
+}
+TIME_OUT_SECONDS: Final = 0.5
+
+
 class Pace(BaseModel):
     """So many runs of one language: at `rate` a second, or as fast as they are taken."""
 
@@ -57,14 +72,24 @@ def code_in(language: Language) -> str:
 
 def make_messages(pace: Pace) -> dict[str, Outgoing]:
     """The commands, by id, as the orchestrator would send them."""
-    config = CodeConfig.model_validate(
-        {
-            "language": pace.language,
-            "code": code_in(pace.language),
+    # A busy machine shall make a run slow, not failed.
+    return _commands(pace.language, [code_in(pace.language)] * pace.count, RUN_SECONDS)
+
+
+def make_endless(language: Language) -> dict[str, Outgoing]:
+    """Commands whose code ends by its limit alone: it computes, or it sleeps."""
+    return _commands(language, _ENDLESS[language], TIME_OUT_SECONDS)
+
+
+def _commands(language: Language, codes: Sequence[str], seconds: float) -> dict[str, Outgoing]:
+    commands = []
+    for code in codes:
+        config = {
+            "language": language,
+            "code": code,
             "input": LEAD,
-            # A busy machine shall make a run slow, not failed.
-            "limits": {"seconds": RUN_SECONDS},
+            "limits": {"seconds": seconds},
         }
-    ).model_dump(by_alias=True)
-    commands = [make_command("code", config) for _ in range(pace.count)]
+        rendered = CodeConfig.model_validate(config).model_dump(by_alias=True)
+        commands.append(make_command("code", rendered))
     return {command.command_id: command_message(command) for command in commands}
