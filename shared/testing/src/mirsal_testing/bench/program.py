@@ -55,6 +55,7 @@ class Program:
     warm_up: int = 500
     code_burst: int = 1_500
     code_warm_up: int = 1_000
+    code_in_a_row: int = 1_000
 
     def scenarios(self) -> list[tuple[Scenario, int]]:
         """Each with how often it is measured."""
@@ -75,6 +76,7 @@ QUICK = Program(
     warm_up=50,
     code_burst=60,
     code_warm_up=10,
+    code_in_a_row=60,
 )
 
 

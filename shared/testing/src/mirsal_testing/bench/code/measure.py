@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from mirsal_testing.bench.usage import Reading
     from mirsal_testing.servers import Servers
 
-RUNS_IN_A_ROW = 1_000
 MEGABYTE = 1_000_000
 # The service's own memory goes up and down by some MB; of the boxes a test demands far less.
 MOST_GROWTH = 8.0
@@ -50,24 +49,24 @@ async def measure_code(
                 for figures in await _measure_one(target, language, name, program):
                     found.append(figures)
                     on_figures(figures)
-            bars += await _check_conduct(service, language)
+            bars += await _check_conduct(service, language, program.code_in_a_row)
     return found, bars
 
 
-async def _check_conduct(service: Service, language: Language) -> list[Bar]:
-    """That time-outs end, and that a thousand runs leave nothing behind."""
+async def _check_conduct(service: Service, language: Language, runs: int) -> list[Bar]:
+    """That time-outs end, and that many runs leave nothing behind."""
     longest = round(
         max([await service.time_out(each) for each in make_endless(language).values()]), 3
     )
     # A box that was killed is being replaced, and the new one has used nothing yet.
-    await service.carry_out(Pace(language=language, count=RUNS_IN_A_ROW // 2))
+    await service.carry_out(Pace(language=language, count=runs // 2))
     before = service.use()
-    await service.carry_out(Pace(language=language, count=RUNS_IN_A_ROW))
+    await service.carry_out(Pace(language=language, count=runs))
     after = service.use()
     megabytes = round((after.memory - before.memory) / MEGABYTE, 2)
     descriptors = after.descriptors - before.descriptors
     limit = TIME_OUT_SECONDS + 0.5
-    what = f"{language} code, {RUNS_IN_A_ROW} runs in a row"
+    what = f"{language} code, {runs} runs in a row"
     return [
         at_most(
             f"{language} code, s until a limit of {TIME_OUT_SECONDS} s has ended it", limit, longest
