@@ -10,7 +10,7 @@ from sheets_worker.ranges import (
     check_cells,
     column_index,
     column_letters,
-    first_column,
+    columns_of_range,
     first_row,
     in_tab,
     span_of,
@@ -47,9 +47,21 @@ def test_ranges_that_are_none(cells: str) -> None:
         check_cells(cells)
 
 
-def test_where_a_range_begins() -> None:
-    assert (first_row("B7:C"), first_column("B7:C")) == (7, 1)
-    assert (first_row("C:D"), first_column("2:5")) == (1, 0)
+@pytest.mark.parametrize(
+    ("cells", "row", "columns"),
+    [
+        ("B7:C", 7, [1, 2]),
+        ("C:D", 1, [2, 3]),
+        ("2:5", 2, [0, 1, 2, 3]),
+        ("C4", 4, [2]),
+        ("C2:9", 2, [2, 3]),
+        ("D:B", 1, [1, 2, 3]),
+        ("Z1:2", 1, [25]),
+    ],
+)
+def test_what_a_range_covers(cells: str, row: int, columns: list[int]) -> None:
+    assert first_row(cells) == row
+    assert list(columns_of_range(cells, 4)) == columns
 
 
 @pytest.mark.parametrize(

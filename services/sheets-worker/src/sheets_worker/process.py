@@ -150,7 +150,11 @@ async def process_sheet(params: SheetsParams, attempt: Attempt, desk: Desk) -> S
         answer = await desk.submit(tab, job)
     except AttemptFailure as failure:
         answer = await fallback.move(failure, job)
-    return result_of(params, row.key, await fallback.confirm(answer, job))
+    answer = await fallback.confirm(answer, job)
+    if not job.claimed:
+        # Nothing had to be written: the row was there already, or nothing was to change.
+        await attempt.claim()
+    return result_of(params, row.key, answer)
 
 
 def tab_of(params: SheetsParams) -> TabName:

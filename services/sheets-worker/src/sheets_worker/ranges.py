@@ -63,10 +63,16 @@ def first_row(cells: str) -> int:
     return int(match[2]) if match is not None and match[2] else 1
 
 
-def first_column(cells: str) -> int:
-    """The index of the first column of a checked range; 0 where it names none."""
+def columns_of_range(cells: str, width: int) -> range:
+    """The indexes of a checked range's columns; `width` is how many there are in all."""
     match = _CELLS.fullmatch(cells)
-    return column_index(match[1]) if match is not None and match[1] else 0
+    if match is None or not match[1]:
+        return range(width)
+    first = column_index(match[1])
+    if not match[3] and ":" in cells:
+        return range(first, max(width, first + 1))
+    last = column_index(match[3]) if match[3] else first
+    return range(min(first, last), max(first, last) + 1)
 
 
 def span_of(updated_range: str) -> Span | None:

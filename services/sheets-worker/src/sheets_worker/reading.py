@@ -16,7 +16,7 @@ from sheets_worker.params import SheetsParams, SheetsResult
 from sheets_worker.ranges import (
     check_cells,
     column_letters,
-    first_column,
+    columns_of_range,
     first_row,
 )
 from sheets_worker.rows import ROW_KEY_COLUMN, Column, Placed
@@ -52,7 +52,7 @@ async def look_up(tab: Tab, jobs: Sequence[Job]) -> None:
     ranges = [tab.range(f"A{number}:{last}{number}") for number in wanted]
     read = await tab.read_values(*ranges, raw=True) if ranges else []
     rows = {
-        number: as_row(header, cells[0] if cells else [])
+        number: as_row(header, cells[0] if cells else [], range(header.width))
         for number, cells in zip(wanted, read, strict=True)
     }
     for job, each in zip(jobs, numbers, strict=True):
@@ -74,7 +74,7 @@ async def read_rows(tab: Tab, jobs: Sequence[Job]) -> None:
     header = await _header(tab)
     cells = check_cells(params.range) if params.range else f"2:{params.limit + 1}"
     (rows,) = await _read(tab, cells, raw=True)
-    start = first_column(cells)
+    places = columns_of_range(cells, header.width)
     if not params.range or first_row(cells) > 1:
         rows = list(islice(rows, params.limit))
     else:
@@ -84,7 +84,7 @@ async def read_rows(tab: Tab, jobs: Sequence[Job]) -> None:
             SheetsResult(
                 operation="read",
                 range=tab.range(cells),
-                rows=tuple(as_row(header, row, start) for row in rows),
+                rows=tuple(as_row(header, row, places) for row in rows),
             )
         )
 
@@ -128,17 +128,15 @@ async def create_tab(tab: Tab, jobs: Sequence[Job]) -> None:
     )
 
 
-def as_row(header: Header, cells: Sequence[Any], start: int = 0) -> dict[str, Any]:
-    """A row by its columns' names; columns without a name by their letters."""
+def as_row(header: Header, cells: Sequence[Any], places: Sequence[int]) -> dict[str, Any]:
+    """A row's cells by the names of the columns at these places, those without one by their
+    letters. Cells that Google left out, as they are empty, are there if their column has a name."""
     row: dict[str, Any] = {}
-    for offset, cell in enumerate(cells):
-        place = start + offset
+    for offset, place in enumerate(places):
+        cell = cells[offset] if offset < len(cells) else ""
         name = header.names[place] if place < header.width else ""
-        if name != ROW_KEY_COLUMN:
+        if name != ROW_KEY_COLUMN and (name or cell != ""):
             row[name or column_letters(place)] = cell
-    for name in header.names[start:]:
-        if name and name != ROW_KEY_COLUMN and not cells[len(header.names) :]:
-            row.setdefault(name, "")
     return row
 
 

@@ -46,12 +46,13 @@ log = structlog.get_logger(__name__)
 class Busy(RetryableError):
     """A write is noted that another process has under way, or whose end nobody knows yet.
 
-    `keys` are what it may have written.
+    `keys` are what it may have written. `looked`: the sheet was read, and does not show it (yet).
     """
 
-    def __init__(self, keys: Sequence[str] = ()) -> None:
+    def __init__(self, keys: Sequence[str] = (), *, looked: bool = False) -> None:
         super().__init__(Code.UNAVAILABLE, "another write to the tab has not ended")
         self.keys = frozenset(keys)
+        self.looked = looked
 
 
 class Begun(NamedTuple):
@@ -255,7 +256,7 @@ class Tab:
             raise Busy(note.keys)
         evidence = await self._look_for(note, state)
         if evidence is None and not note.ended and note.age < self._settle_seconds:
-            raise Busy(note.keys)
+            raise Busy(note.keys, looked=True)
         written, last_row = evidence or ((), None)
         await self.store.end(self.name, note.id, written=written, last_row=last_row)
         self._lost.discard(note.id)

@@ -174,7 +174,7 @@ class TabWriter:
     def _pause_after(self, failure: AttemptFailure) -> float:
         if isinstance(failure, ThrottledError):
             return failure.retry_after
-        if isinstance(failure, Busy):
+        if isinstance(failure, Busy) and not failure.looked:
             return BUSY_PAUSE
         if isinstance(failure, OutcomeUnknown):
             return 0.0
