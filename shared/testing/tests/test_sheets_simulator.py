@@ -254,6 +254,36 @@ async def test_tabs_are_made_renamed_sized_and_deleted(sheets_simulator: SheetsS
     assert left == ["قدامى"]
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "a/b",
+        "50%",
+        "50%25",
+        "x:append",
+        "q?a=b&c#d",
+        "It's",
+        "A1",
+        "R1C1",
+        "!",
+        "سعر € 1",
+        "a+b c",
+        "👋",
+    ],
+)
+async def test_tabs_may_have_any_name(sheets_simulator: SheetsSimulator, title: str) -> None:
+    def work(book: gspread.Spreadsheet) -> Any:
+        made = book.add_worksheet(title, rows=5, cols=3)
+        made.update([["h"]], "A1")
+        made.append_row(["x"], value_input_option=RAW, table_range="A1:C1")
+        made.batch_clear(["B1:C1"])
+        book.values_clear(f"{gspread.utils.absolute_range_name(title)}!C:C")
+        ranges = [gspread.utils.absolute_range_name(title, "A2")]
+        return made.get_all_values(), book.values_batch_get(ranges)["valueRanges"][0]["values"]
+
+    assert await drive(sheets_simulator, work) == ([["h"], ["x"]], [["x"]])
+
+
 async def test_columns_are_hidden_and_have_number_formats(
     sheets_simulator: SheetsSimulator,
 ) -> None:
