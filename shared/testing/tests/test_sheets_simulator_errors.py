@@ -150,6 +150,15 @@ async def test_options_and_members_that_google_does_not_know(http: httpx.AsyncCl
                                         "endIndex": 11}}}, 400,
          PREFIX + "deleteDimension: Cannot delete a row that doesn't exist. Tried to delete row "
          "index 10 but there are only 10 rows."),
+        ({"appendCells": {"sheetId": 0, "fields": "*", "rows": [{"values": [{}] * 6}]}}, 400,
+         PREFIX + "appendCells: Attempting to write column: 5, beyond the last requested column "
+         "of: 4"),
+        ({"updateCells": {"fields": "*", "rows": [{}], "range": {
+            "sheetId": 0, "startRowIndex": 10, "endRowIndex": 11, "endColumnIndex": 3}}}, 400,
+         PREFIX + "updateCells: Range (Leads!A11:C11) exceeds grid limits. Max rows: 10, "
+         "max columns: 5"),
+        ({"updateCells": {"fields": "*", "rows": [{}] * 2, "start": {"rowIndex": 9}}}, 400,
+         PREFIX + "updateCells: Attempting to write row: 10, beyond the last requested row of: 9"),
         ({"sortRange": {}}, 501, "The Sheets simulator of Mirsal does not know sortRange."),
         ({}, 400, "Invalid requests[0]: No request set."),
         ({"addSheet": {}, "deleteSheet": {}}, 400,

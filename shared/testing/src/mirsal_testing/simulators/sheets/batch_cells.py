@@ -12,9 +12,10 @@ from mirsal_testing.simulators.sheets.batch_sheets import (
     whole_number,
 )
 from mirsal_testing.simulators.sheets.entry import enter_raw
-from mirsal_testing.simulators.sheets.errors import invalid
+from mirsal_testing.simulators.sheets.errors import beyond_grid, invalid
 from mirsal_testing.simulators.sheets.formats import NumberFormat
 from mirsal_testing.simulators.sheets.grid import Formula
+from mirsal_testing.simulators.sheets.value_ranges import area_text
 
 if TYPE_CHECKING:
     from mirsal_testing.simulators.sheets.field_mask import Tree
@@ -53,31 +54,37 @@ def update_cells(workbook: Workbook, arguments: Json) -> Json:
     else:
         tab, area = _grid_range(workbook, object_of(arguments, "range"))
     rows = _rows(arguments)
-    width = max((len(row) for row in rows), default=0)
-    if area.top + len(rows) > tab.rows.count or area.left + width > tab.columns.count:
-        raise invalid(
-            f"Attempting to write row: {area.top + len(rows) - 1}, beyond the last requested row "
-            f"of: {tab.rows.count - 1}"
-        )
+    _check_room(tab, area.top, area.left, rows)
     _write(tab, area.top, area.left, rows, mask_of(arguments))
     return {}
 
 
 def append_cells(workbook: Workbook, arguments: Json) -> Json:
-    """Below the last row of the tab that has a value."""
+    """Below the last row of the tab that has a value. Adds rows, but no columns."""
     sheet_id = arguments.get("sheetId", 0)
     tab = _tab(workbook, sheet_id)
     rows = _rows(arguments)
     mask = mask_of(arguments)
     top = tab.last_row + 1
-    for name, more in (
-        ("ROWS", top + len(rows) - tab.rows.count),
-        ("COLUMNS", max((len(row) for row in rows), default=0) - tab.columns.count),
-    ):
-        if more > 0:
-            append_dimension(workbook, {"sheetId": sheet_id, "dimension": name, "length": more})
+    more = top + len(rows) - tab.rows.count
+    if more > 0:
+        append_dimension(workbook, {"sheetId": sheet_id, "dimension": "ROWS", "length": more})
+    _check_room(tab, top, 0, rows)
     _write(tab, top, 0, rows, mask)
     return {}
+
+
+def _check_room(tab: Tab, top: int, left: int, rows: list[list[Json]]) -> None:
+    width = max((len(row) for row in rows), default=0)
+    for name, last, count in (
+        ("row", top + len(rows) - 1, tab.rows.count),
+        ("column", left + width - 1, tab.columns.count),
+    ):
+        if last >= count:
+            raise invalid(
+                f"Attempting to write {name}: {last}, beyond the last requested {name} of: "
+                f"{count - 1}"
+            )
 
 
 def _tab(workbook: Workbook, sheet_id: object) -> Tab:
@@ -93,15 +100,14 @@ def _grid_range(workbook: Workbook, span: Json) -> tuple[Tab, Area]:
         for name in ("endRowIndex", "endColumnIndex")
     ]
     top, left = whole_number(span, "startRowIndex", 0), whole_number(span, "startColumnIndex", 0)
-    if top >= tab.rows.count or left >= tab.columns.count or top < 0 or left < 0:
-        raise invalid(
-            f"range exceeds grid limits. Max rows: {tab.rows.count}, "
-            f"max columns: {tab.columns.count}"
-        )
     for start, end in ((top, ends[0]), (left, ends[1])):
-        if end is not None and end <= start:
+        if start < 0 or (end is not None and end <= start):
             raise invalid(f"end index [{end}] must be greater than start index [{start}]")
-    return tab, Area(top, left, ends[0], ends[1])
+    area = Area(top, left, ends[0], ends[1])
+    rows, columns = tab.rows.count, tab.columns.count
+    if top >= rows or left >= columns or (ends[0] or 0) > rows or (ends[1] or 0) > columns:
+        raise beyond_grid(area_text(tab, area), rows, columns)
+    return tab, area
 
 
 def _rows(arguments: Json) -> list[list[Json]]:
