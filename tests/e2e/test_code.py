@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
 GREET = """
 def main(input):
     print("for", input["name"], "{{ not a template }}")
@@ -116,6 +119,27 @@ async def test_mistakes_are_found_without_running(api: RestClient) -> None:
         found = await api.call("POST", "/code/check", json={**body, "code": wrong})
         (mistake,) = found["mistakes"]
         assert (mistake["type"], mistake["line"], mistake["column"]) == ("SyntaxError", *place)
+
+
+async def test_what_the_document_suggests_is_answered_as_it_says(
+    stack: Stack, api: RestClient, tmp_path: Path
+) -> None:
+    """A short run of schemathesis on the two calls, a code runner behind them."""
+    await api.publish("welcome", {"name": "W", "nodes": [node("only", code("python", "1"))]})
+    await api.call("PUT", "/lead/ahmed", json={"name": "أحمد"})
+    process = await asyncio.create_subprocess_exec(
+        *(str(Path(sys.executable).parent / "schemathesis"), "run", str(DOCUMENT)),
+        *("--url", stack.url, "--header", f"x-api-key: {stack.api_key}"),
+        *("--include-path-regex", "/code/", "--phases", "examples,coverage,fuzzing"),
+        *("--checks", "not_a_server_error,status_code_conformance,response_schema_conformance"),
+        *("--max-examples", "10", "--seed", "7", "--max-time", "20", "--no-color"),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    report, _ = await process.communicate()
+    assert process.returncode == 0, report.decode()[-4000:]
+    assert b"2 selected" in report
 
 
 async def test_a_killed_box_and_a_killed_service_cost_a_retry_at_most(

@@ -64,6 +64,15 @@ def test_no_account_holds_more_than_the_most_that_one_may() -> None:
     assert take_all(pool) == [greedy[8]]
 
 
+def test_a_lone_account_has_no_more_waiting_than_its_backlog() -> None:
+    pool = Pool(2, backlog=5)
+    assert [pool.put(work_of("a")) for _ in range(5)] == [None] * 5
+    pauses = [pool.put(work_of("a")) for _ in range(3)]
+    assert all(pause is not None and pause >= 1 for pause in pauses)
+    assert pool.put(work_of("a"), refusable=False) is None
+    assert pool.put(work_of("b")) is None
+
+
 def test_accounts_that_wait_together_share_equally() -> None:
     pool = Pool(30)
     for account in ("a", "b", "c"):

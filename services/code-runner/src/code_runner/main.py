@@ -39,12 +39,16 @@ async def open_runner() -> AsyncIterator[Runner]:
 def settings_of() -> ConnectorSettings:
     """The runtime's settings, by default with as many slots as the boxes can use soon.
 
-    Some of them no workspace can take from the others, as of the boxes: see `Crew`.
+    Some of them no workspace can take from the others, as of the boxes: see `Crew`; nor all of
+    the window, since slow code would fill it for minutes.
     """
     settings, boxes = ConnectorSettings(), CodeSettings().boxes
     slots = settings.slots if "MIRSAL_SLOTS" in os.environ else SLOTS_PER_BOX * boxes
     most = settings.workspace_slots or max(1, slots - max(1, slots // boxes))
-    return settings.model_copy(update={"slots": slots, "workspace_slots": most})
+    backlog = settings.workspace_backlog or max(1, settings.window // 2)
+    return settings.model_copy(
+        update={"slots": slots, "workspace_slots": most, "workspace_backlog": backlog}
+    )
 
 
 connector: Connector[CodeParams, CodeResult, Runner] = Connector(

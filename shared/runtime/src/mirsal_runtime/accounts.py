@@ -36,7 +36,9 @@ class Account:
 class Pool:
     """The slots, and who waits for one. No account ever holds more than `most` of them.
 
-    Times are monotonic seconds. A command is `put`, then taken by `take`, then `release`d.
+    Nor do more than `backlog` of its commands wait, even while it is alone: whoever comes then
+    would find the window of open records full. Times are monotonic seconds. A command is `put`,
+    then taken by `take`, then `release`d.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class Pool:
         slots: int,
         *,
         most: int | None = None,
+        backlog: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._slots = slots
         self._most = slots if most is None else most
+        self._backlog = backlog
         self._clock = clock
         self._accounts: dict[str, Account] = {}
         self._swept_at = clock()
@@ -57,8 +61,8 @@ class Pool:
     def put(self, work: Work, *, refusable: bool = True) -> float | None:
         """Have a command wait.
 
-        Or, where its account has too many waiting while others are about, refuse it: the answer
-        is then in how many seconds it should come back.
+        Or, where its account has too many waiting, refuse it: the answer is then in how many
+        seconds it should come back.
         """
         now = self._clock()
         account = self._accounts.get(work.account)
@@ -66,8 +70,8 @@ class Pool:
             account = self._accounts[work.account] = Account(now)
         account.seen_at = now
         self._sweep(now)
-        share = 2 * self._slots
-        if refusable and len(account.waiting) >= share and len(self._accounts) > 1:
+        share = 2 * self._slots if len(self._accounts) > 1 else self._backlog
+        if refusable and share is not None and len(account.waiting) >= share:
             return self._return_of(account, now)
         account.waiting.append(work)
         self.waiting += 1

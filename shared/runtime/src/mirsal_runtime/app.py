@@ -170,7 +170,7 @@ class App:
         )
         worker = Worker(
             office,
-            Pool(settings.slots, most=settings.workspace_slots),
+            _make_pool(settings),
             Server(connector.name, maker, desk, reporter, presence),
             outbox,
             ledger=ledger,
@@ -238,6 +238,10 @@ async def unless(stop: asyncio.Event, work: Coroutine[None, None, AnswerT]) -> A
         return task.result()
     await cancel(task)
     return None
+
+
+def _make_pool(settings: ConnectorSettings) -> Pool:
+    return Pool(settings.slots, most=settings.workspace_slots, backlog=settings.workspace_backlog)
 
 
 async def _leave(ledger: PostgresLedger) -> None:

@@ -47,12 +47,14 @@ class RuntimeSettings(BaseSettings):
 class ConnectorSettings(RuntimeSettings):
     """What a connector's process has besides.
 
-    `slots`: attempts in flight at a time, of one workspace no more than `workspace_slots`.
-    `window`: records that may be open beyond the committed offset. `dead_letter_limit`: so many
-    unreadable records in a row end the reading.
+    `slots`: attempts in flight at a time, of one workspace no more than `workspace_slots`; no
+    more than `workspace_backlog` of its commands wait here, others come back later. `window`:
+    records that may be open beyond the committed offset. `dead_letter_limit`: so many unreadable
+    records in a row end the reading.
     """
 
     slots: Annotated[int, Field(ge=1, le=1000)] = 50
     workspace_slots: Annotated[int, Field(ge=1)] | None = None
+    workspace_backlog: Annotated[int, Field(ge=1)] | None = None
     window: Annotated[int, Field(ge=1, le=100_000)] = 1000
     dead_letter_limit: Annotated[int, Field(ge=1)] = 100
