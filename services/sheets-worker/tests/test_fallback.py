@@ -86,14 +86,16 @@ def test_every_failure_of_a_write_is_decided() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "rows", "columns", "takes"),
+    ("cells", "rows", "columns", "fit"),
     [
-        (0, 1, 1, True),
-        (9_999_990, 2, 5, True),
-        (9_999_990, 2, 6, False),
-        (9_999_991, 2, 5, False),
-        (10_000_000, 0, 5, True),
+        (0, 1, 1, 1),
+        (9_999_990, 2, 5, 2),
+        (9_999_990, 3, 5, 2),
+        (9_999_991, 2, 5, 1),
+        (9_999_996, 2, 5, 0),
+        (10_000_001, 2, 5, 0),
+        (10_000_000, 2, 0, 2),
     ],
 )
-def test_room(cells: int, rows: int, columns: int, *, takes: bool) -> None:
-    assert Room(cells).takes(rows, columns) is takes
+def test_room(cells: int, rows: int, columns: int, fit: int) -> None:
+    assert Room(cells).rows_for(rows, columns) == fit

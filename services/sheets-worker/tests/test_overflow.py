@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -175,6 +176,46 @@ async def test_crossing_ten_million_cells_loses_and_doubles_nothing(
     assert all(said[key]["table"].endswith(name_table(TAB)) for key in elsewhere)
     # The ledger has known it: Google never had to refuse.
     assert {call.status for call in world.google.calls} == {200}
+
+
+async def test_crossing_with_lost_answers_and_kills_loses_and_doubles_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    fill(world.google, free=300)
+    lost = {"drop": "after"}
+    for simulator, match in (
+        (world.google, {"call": "values.append"}),
+        (world.bigquery, INSERT),
+    ):
+        simulator.rules.add({"match": {**match, "probability": 0.3}, "action": lost})
+    waiting = {
+        command.execution_id: command
+        for command in (append(number, backfill=False, patienceSeconds=60) for number in range(200))
+    }
+    wanted = sorted(waiting)
+    rig = world.rig
+    for turn in range(40):
+        rig.deliver(*waiting.values())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0 if turn < 4 else 8.0):
+                while len(rig.watermark):
+                    await asyncio.sleep(0.02)
+        for status in rig.statuses:
+            if isinstance(status, NodeSucceeded):
+                waiting.pop(status.execution_id, None)
+        if not waiting:
+            break
+        waiting = {key: next_attempt(command) for key, command in waiting.items()}
+        if turn < 4:
+            await rig.kill()
+            rig = WorkerRig(connector, tmp_path, slots=1000, instance=f"other-{turn}")
+            await rig.__aenter__()
+    assert not waiting
+    await rig.stop()
+    in_sheet, elsewhere = await world.in_sheet(), await world.bigquery_keys()
+    assert sorted([*in_sheet, *elsewhere]) == wanted
+    assert in_sheet
+    assert elsewhere
 
 
 async def test_a_workbook_that_others_filled_is_noticed_by_googles_refusal(world: World) -> None:

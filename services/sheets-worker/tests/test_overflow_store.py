@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from mirsal_runtime.postgres import close_pool, open_pool
 from pydantic import SecretStr
@@ -16,11 +17,11 @@ from sheets_worker.store import SheetStore, Written
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import asyncpg
     from sheets_worker.store import Pool
 
 TAB = TabName("spreadsheet", "Leads")
 TABLE = "project.mirsal.leads"
+WAIT_SECONDS = 20.0
 
 
 def overflowing(key: str, *, backfill: bool = True) -> Overflowing:
@@ -45,23 +46,48 @@ async def test_a_row_of_a_noted_write_is_not_bound(pool: Pool) -> None:
     assert list(await sheet.find(["a", "b", "c"])) == ["c"]
 
 
-async def test_who_notes_a_write_after_that_finds_what_is_bound(pool: Pool) -> None:
-    """However the two are interleaved: one of them knows of the other."""
+async def test_who_notes_a_write_meanwhile_waits_and_finds_what_is_bound(
+    pool: Pool, database: asyncpg.Connection[asyncpg.Record], database_url: str
+) -> None:
+    """Else each of the two would see nothing of the other, and the row would go to both."""
     sheet, overflow = SheetStore(pool), OverflowStore(pool)
-    for turn in range(30):
-        tab = TabName("spreadsheet", f"Leads {turn}")
-        key = f"row {turn}"
 
-        async def write(tab: TabName = tab, key: str = key) -> bool:
-            await sheet.begin(tab, uuid4(), [key], ["ws_1"], "ws_1")
-            return key not in await sheet.find([key])
+    async def write() -> bool:
+        await sheet.begin(TAB, uuid4(), ["a"], ["ws_1"], "ws_1")
+        return "a" not in await sheet.find(["a"])
 
-        async def move(tab: TabName = tab, key: str = key) -> bool:
-            new, _ = await overflow.bind(tab, TABLE, [overflowing(key)._replace(tab=tab)])
-            return key in new
+    async def move() -> bool:
+        return "a" in (await overflow.bind(TAB, TABLE, [overflowing("a")]))[0]
 
-        to_sheet, to_bigquery = await asyncio.gather(write(), move())
-        assert to_sheet != to_bigquery
+    async def waiting() -> int:
+        return int(
+            await watcher.fetchval(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        )
+
+    # The tab is known: what locks it is not its first row.
+    await overflow.bind(TAB, TABLE, [overflowing("another")])
+    # A session of its own: in the transaction below it would see the same again and again.
+    watcher = await asyncpg.connect(database_url)
+    # Holds up the binding in its middle.
+    hindrance = database.transaction()
+    await hindrance.start()
+    await database.execute(
+        "INSERT INTO written_rows (row_key, workspace, spreadsheet_id, sheet, place, target) "
+        "VALUES ('a', 'ws_1', 's', 't', 'sheet', '')"
+    )
+    async with asyncio.timeout(WAIT_SECONDS):
+        moving = asyncio.create_task(move())
+        while await waiting() < 1:
+            await asyncio.sleep(0.01)
+        writing = asyncio.create_task(write())
+        while await waiting() < 2 and not writing.done():
+            await asyncio.sleep(0.01)
+        await hindrance.rollback()
+        assert (await moving, await writing) == (True, False)
+    await watcher.close()
 
 
 async def test_a_row_is_bound_once_and_only_what_is_not_stored_is_unbound(pool: Pool) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 from gspread import HTTPClient
 from mirsal_runtime.failures import OutcomeUnknown, PermanentError
 
+from sheets_worker.cell_ledger import full
 from sheets_worker.errors import Code
+from sheets_worker.fallback import CELLS_OF_A_WORKBOOK
 from sheets_worker.header import Header, arrange
 from sheets_worker.jobs import Job
 from sheets_worker.ranges import column_letters, span_of
@@ -27,7 +29,10 @@ async def append_rows(tab: Tab, jobs: Sequence[Job]) -> None:
 
 async def append_under(tab: Tab, header: Header, jobs: Sequence[Job]) -> None:
     """Append rows whose columns the header has."""
-    await tab.make_room(len(jobs), jobs[0].workspace)
+    room = await tab.make_room(len(jobs), jobs[0].workspace)
+    for job in jobs[room:]:
+        job.fail(full(CELLS_OF_A_WORKBOOK))
+    jobs = jobs[:room]
     await tab.calls.reserve("write")
     claimed = [job for job in jobs if await job.claim()]
     if not claimed:

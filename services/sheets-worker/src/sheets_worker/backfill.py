@@ -54,8 +54,8 @@ class Backfill:
         self._resting: dict[TabName, Rest] = {}
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
+        """Until cancelled; at once over where there is no BigQuery."""
+        while self._overflow.takes_rows:
             try:
                 async with self._store.hold_backfill() as hold:
                     while hold is not None:
@@ -77,7 +77,7 @@ class Backfill:
 
     async def bring_back(self, tab: TabName, hold: Hold) -> None:
         """The rows of one tab, until it takes no more: one at first, to see whether it does."""
-        cursor, most = Cursor(), 1
+        cursor, most, lacking = Cursor(), 1, 0
         while found := await self._store.rows_to_backfill(tab, cursor, most):
             await hold.check()
             cursor = found[-1]
@@ -86,12 +86,16 @@ class Backfill:
             except AttemptFailure as failure:
                 self._rest(tab, failure)
                 return
+            lacking += len(found) - len(rows)
             failure_met = await self._write(tab, rows)
             if failure_met is not None:
                 self._rest(tab, failure_met)
                 return
             most = MOST_ROWS
         self._resting.pop(tab, None)
+        if lacking:
+            # Somebody has deleted them, or they cannot be seen yet: each look costs money.
+            self._rest(tab, f"{lacking} rows are not to be seen in BigQuery")
 
     async def _write(self, tab: TabName, rows: Sequence[Row]) -> AttemptFailure | None:
         """Write rows; what kept some of them from it."""
@@ -111,14 +115,14 @@ class Backfill:
                 raise failure
         return next((each for each in failures if isinstance(each, AttemptFailure)), None)
 
-    def _rest(self, tab: TabName, failure: AttemptFailure) -> None:
+    def _rest(self, tab: TabName, reason: object) -> None:
         before = self._resting.get(tab)
         seconds = self._poll if before is None else min(2 * before.seconds, LONGEST_PAUSE)
         self._resting[tab] = Rest(time.monotonic() + seconds, seconds)
         log.info(
             "backfill_rests",
             spreadsheet_id=tab.spreadsheet_id,
-            code=failure.code,
+            reason=str(reason),
             seconds=round(seconds, 1),
         )
 

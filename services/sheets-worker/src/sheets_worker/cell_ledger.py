@@ -47,23 +47,26 @@ class CellLedger:
         rows: int,
         workspace: str,
         read_sheets: Callable[[], Awaitable[Sequence[Sheet]]],
-    ) -> None:
-        """Count rows that are about to be added. Raises `PermanentError` where they do not fit."""
+    ) -> int:
+        """Count rows that are about to be added; how many of them fit.
+
+        Raises `PermanentError` where not one does.
+        """
         width = self._widths.get(tab)
         if width is not None and await self._take(tab, rows * width):
-            return
+            return rows
         known = await self.look(tab.spreadsheet_id)
         if known is not None and known.is_full and known.age < FULL_SECONDS:
             raise full(known.cells)
         sheets = await read_sheets()
         width = self._note_widths(tab, sheets)
         room = Room(sum(sheet.cells for sheet in sheets))
-        fits = room.takes(rows, width)
-        await self._count(
-            tab, workspace, room.cells + (rows * width if fits else 0), is_full=not fits
-        )
-        if not fits:
+        fitting = room.rows_for(rows, width)
+        counted = room.cells + fitting * width
+        await self._count(tab, workspace, counted, is_full=fitting < rows)
+        if not fitting:
             raise full(room.cells)
+        return fitting
 
     async def note_full(self, tab: TabName, workspace: str) -> None:
         """Google has refused rows for want of cells, whatever we had counted."""
@@ -105,8 +108,7 @@ class CellLedger:
 
 
 def full(cells: int) -> PermanentError:
-    """The workbook takes no more rows."""
+    """The workbook, which has so many cells, has no room for a row."""
     return PermanentError(
-        Code.FULL,
-        f"the workbook has {cells} of the {CELLS_OF_A_WORKBOOK} cells that Google allows",
+        Code.FULL, f"the workbook has {cells} of the {CELLS_OF_A_WORKBOOK} cells there may be"
     )

@@ -96,6 +96,7 @@ class Room(NamedTuple):
 
     cells: int
 
-    def takes(self, rows: int, columns: int) -> bool:
-        """Whether a grid may grow by `rows` rows of `columns` columns."""
-        return self.cells + rows * columns <= CELLS_OF_A_WORKBOOK
+    def rows_for(self, rows: int, columns: int) -> int:
+        """By how many of `rows` rows of `columns` columns a grid may grow."""
+        free = max(0, CELLS_OF_A_WORKBOOK - self.cells)
+        return rows if not columns else min(rows, free // columns)

@@ -143,9 +143,12 @@ class Tab:
         )
         return read_sheets(answer)
 
-    async def make_room(self, rows: int, workspace: str) -> None:
-        """Count rows that are about to be added. Raises `PermanentError` where they do not fit."""
-        await self.ledger.make_room(self.name, rows, workspace, self.read_sheets)
+    async def make_room(self, rows: int, workspace: str) -> int:
+        """Count rows that are about to be added; how many of them fit.
+
+        Raises `PermanentError` where not one does.
+        """
+        return await self.ledger.make_room(self.name, rows, workspace, self.read_sheets)
 
     async def prepare(self, state: TabState, columns: Sequence[Column], workspace: str) -> Header:
         """The header, once it has these columns and one for row keys, and dates are formatted."""
