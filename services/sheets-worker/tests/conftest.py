@@ -13,6 +13,7 @@ from mirsal_testing.servers.apart import run_apart
 from mirsal_testing.servers.databases import create_database, drop_database, with_database
 from mirsal_testing.servers.server import Server
 from mirsal_testing.simulators.sheets import SheetsSimulator, SheetsSimulatorClient
+from redis.asyncio import Redis
 
 SPREADSHEET = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms"
 
@@ -49,7 +50,12 @@ async def google(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[SheetsSimulator]:
-    """A Google with an empty spreadsheet, which the environment points at."""
+    """A Google with an empty spreadsheet, which the environment points at.
+
+    What other tests' refusals taught of its quotas is forgotten.
+    """
+    async with Redis.from_url(valkey_server.url) as redis:
+        await redis.flushdb()
     async with SheetsSimulator() as simulator:
         simulator.add_spreadsheet(SPREADSHEET)
         credentials = tmp_path / "credentials.json"

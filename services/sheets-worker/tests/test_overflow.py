@@ -13,7 +13,6 @@ from mirsal_contracts.topics import NODE_STATUSES_V1
 from mirsal_testing.commands import make_command, next_attempt
 from mirsal_testing.simulators.sheets import TabSpec
 from mirsal_testing.worker_rig import WorkerRig
-from redis.asyncio import Redis
 from sheets_worker.bigquery.client import BigQueryClient
 from sheets_worker.bigquery.names import name_table
 from sheets_worker.main import connector
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     import asyncpg
     from mirsal_contracts.commands import RunNode
-    from mirsal_testing.servers.server import Server
     from mirsal_testing.simulators.bigquery import BigQuerySimulator
     from mirsal_testing.simulators.sheets import SheetsSimulator, SheetsSimulatorClient
 
@@ -82,12 +80,9 @@ class World:
 async def places(
     google: SheetsSimulator,
     bigquery_simulator: BigQuerySimulator,
-    valkey_server: Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> SheetsSimulator:
-    """The environment points at both, and what other tests taught of quotas is forgotten."""
-    async with Redis.from_url(valkey_server.url) as redis:
-        await redis.flushdb()
+    """The environment points at both."""
     monkeypatch.setenv("MIRSAL_BIGQUERY_BASE_URL", bigquery_simulator.url)
     monkeypatch.setenv("MIRSAL_BIGQUERY_PROJECT", bigquery_simulator.project)
     monkeypatch.setenv("MIRSAL_SHEETS_BACKFILL_SECONDS", "0.2")
