@@ -15,7 +15,7 @@ import structlog
 from code_runner.lockdown import Part, lacking
 from code_runner.process import Box, BoxDied, BoxOverran
 
-GRACE_SECONDS: Final = 0.35
+GRACE_SECONDS: Final = 0.3
 SHORTEST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
 
