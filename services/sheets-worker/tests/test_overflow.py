@@ -4,76 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded
-from mirsal_contracts.topics import NODE_STATUSES_V1
-from mirsal_testing.commands import make_command, next_attempt
-from mirsal_testing.simulators.sheets import TabSpec
+from mirsal_testing.commands import next_attempt
+from mirsal_testing.sheet_world import (
+    SPREADSHEET,
+    WAIT_SECONDS,
+    SheetWorld,
+    append_row,
+    fill_workbook,
+)
 from mirsal_testing.worker_rig import WorkerRig
-from sheets_worker.bigquery.client import BigQueryClient
 from sheets_worker.bigquery.names import name_table
 from sheets_worker.main import connector
 from sheets_worker.rows import TabName
-from sheets_worker.settings import BigQuerySettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     import asyncpg
-    from mirsal_contracts.commands import RunNode
     from mirsal_testing.simulators.bigquery import BigQuerySimulator
     from mirsal_testing.simulators.sheets import SheetsSimulator, SheetsSimulatorClient
 
-SPREADSHEET = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms"
 TAB = TabName(SPREADSHEET, "Leads")
 INSERT = {"operation": "tabledata.insertAll"}
 AWAY = {"match": {"call": ["read", "write"]}, "action": {"error": {"kind": "unavailable"}}}
-WAIT_SECONDS = 20.0
-
-
-class World:
-    """Google with both places, one worker, and what is where."""
-
-    def __init__(
-        self,
-        rig: WorkerRig,
-        google: SheetsSimulator,
-        sheets: SheetsSimulatorClient,
-        bigquery: BigQuerySimulator,
-    ) -> None:
-        self.rig = rig
-        self.google = google
-        self.sheets = sheets
-        self.bigquery = bigquery
-
-    async def in_sheet(self) -> list[str]:
-        """The row keys in the sheet, as often as they are there."""
-        tab = await self.sheets.tab(SPREADSHEET, "Leads")
-        return [str(record["_mirsal_row_key"]) for record in tab.records()]
-
-    async def in_bigquery(self) -> list[dict[str, Any]]:
-        """The rows that the tab's view in BigQuery shows."""
-        settings = BigQuerySettings()
-        credentials = AnonymousCredentials()
-        client = BigQueryClient(settings, lambda: credentials)
-        table = f"{settings.project}.{settings.dataset}.{name_table(TAB)}"
-        rows = await client.select(f"SELECT * FROM `{table}__rows`", [])  # noqa: S608 - own names
-        client.close()
-        return rows
-
-    async def bigquery_keys(self) -> list[str]:
-        return [row["_mirsal_row_key"] for row in await self.in_bigquery()]
-
-    async def wait_for_rows(self, *commands: RunNode) -> None:
-        """Until the sheet has the rows of these commands."""
-        wanted = {command.execution_id for command in commands}
-        async with asyncio.timeout(WAIT_SECONDS):
-            while not wanted <= set(await self.in_sheet()):
-                await asyncio.sleep(0.05)
 
 
 @pytest.fixture
@@ -102,65 +60,18 @@ def world(
     google: SheetsSimulator,
     sheets: SheetsSimulatorClient,
     bigquery_simulator: BigQuerySimulator,
-) -> World:
-    return World(rig, google, sheets, bigquery_simulator)
-
-
-def append(number: int, **members: Any) -> RunNode:
-    """A command that adds a row."""
-    config = {
-        "operation": "append",
-        "spreadsheetId": SPREADSHEET,
-        "sheet": "Leads",
-        "values": {"n": number, "الاسم": f"lead {number}"},
-        "patienceSeconds": 1,
-        **members,
-    }
-    return make_command("google_sheets", config, timeout_seconds=30)
-
-
-async def succeed(rig: WorkerRig, *commands: RunNode) -> list[dict[str, Any]]:
-    """The outputs of commands, all of which succeed."""
-    before = len(rig.statuses)
-    rig.deliver(*commands)
-    async with asyncio.timeout(WAIT_SECONDS):
-        while len(rig.kafka.of(NODE_STATUSES_V1.name)) < before + len(commands):
-            await asyncio.sleep(0.01)
-    found = {status.command_id: status for status in rig.statuses[before:]}
-    outputs = []
-    for command in commands:
-        status = found[command.command_id]
-        assert isinstance(status, NodeSucceeded), status
-        outputs.append(dict(status.output))
-    return outputs
-
-
-async def fail(rig: WorkerRig, command: RunNode) -> NodeFailed:
-    status = await rig.run(command)
-    assert isinstance(status, NodeFailed), status
-    return status
-
-
-def fill(google: SheetsSimulator, free: int) -> None:
-    """A workbook with a header and room for so many cells."""
-    header = ["n", "الاسم", "_mirsal_row_key"]
-    google.add_spreadsheet(
-        SPREADSHEET,
-        [
-            TabSpec(title="Leads", rows=1, columns=3, values=[header]),
-            TabSpec(title="Big", rows=9_999_997 - free, columns=1),
-        ],
-    )
+) -> SheetWorld:
+    return SheetWorld(rig, google, sheets, bigquery_simulator)
 
 
 async def test_crossing_ten_million_cells_loses_and_doubles_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: SheetWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(world.google, free=900)
-    commands = [append(number, backfill=False) for number in range(600)]
+    fill_workbook(world.google, free=900)
+    commands = [append_row(number, backfill=False) for number in range(600)]
     outputs = []
     for start in range(0, 600, 100):
-        outputs += await succeed(world.rig, *commands[start : start + 100])
+        outputs += await world.succeed(*commands[start : start + 100])
     in_sheet, elsewhere = await world.in_sheet(), await world.bigquery_keys()
     wanted = [command.execution_id for command in commands]
     assert sorted([*in_sheet, *elsewhere]) == sorted(wanted)
@@ -174,9 +85,9 @@ async def test_crossing_ten_million_cells_loses_and_doubles_nothing(
 
 
 async def test_crossing_with_lost_answers_and_kills_loses_and_doubles_nothing(
-    world: World, tmp_path: Path
+    world: SheetWorld, tmp_path: Path
 ) -> None:
-    fill(world.google, free=300)
+    fill_workbook(world.google, free=300)
     lost = {"drop": "after"}
     for simulator, match in (
         (world.google, {"call": "values.append"}),
@@ -185,7 +96,9 @@ async def test_crossing_with_lost_answers_and_kills_loses_and_doubles_nothing(
         simulator.rules.add({"match": {**match, "probability": 0.3}, "action": lost})
     waiting = {
         command.execution_id: command
-        for command in (append(number, backfill=False, patienceSeconds=60) for number in range(200))
+        for command in (
+            append_row(number, backfill=False, patienceSeconds=60) for number in range(200)
+        )
     }
     wanted = sorted(waiting)
     rig = world.rig
@@ -213,94 +126,96 @@ async def test_crossing_with_lost_answers_and_kills_loses_and_doubles_nothing(
     assert elsewhere
 
 
-async def test_a_workbook_that_others_filled_is_noticed_by_googles_refusal(world: World) -> None:
-    fill(world.google, free=900)
-    await succeed(world.rig, append(0))
+async def test_a_workbook_that_others_filled_is_noticed_by_googles_refusal(
+    world: SheetWorld,
+) -> None:
+    fill_workbook(world.google, free=900)
+    await world.succeed(append_row(0))
     await world.sheets.resize(SPREADSHEET, "Big", 9_999_994, 1)
-    (output,) = await succeed(world.rig, append(1, backfill=False))
+    (output,) = await world.succeed(append_row(1, backfill=False))
     assert (output["place"], output["reason"]) == ("bigquery", "sheets_full")
     refused = [call for call in world.google.calls if call.status == 400]
-    (second,) = await succeed(world.rig, append(2, backfill=False))
+    (second,) = await world.succeed(append_row(2, backfill=False))
     assert second["place"] == "bigquery"
     assert len([call for call in world.google.calls if call.status == 400]) == len(refused) == 1
 
 
-async def test_a_deleted_sheet_parks_or_falls_back_as_the_node_says(world: World) -> None:
-    await succeed(world.rig, append(0))
+async def test_a_deleted_sheet_parks_or_falls_back_as_the_node_says(world: SheetWorld) -> None:
+    await world.succeed(append_row(0))
     await world.sheets.delete_spreadsheet(SPREADSHEET)
-    parked = await fail(world.rig, append(1))
+    parked = await world.fail(append_row(1))
     assert (parked.kind, parked.error.code) == ("action_required", "sheets_not_found")
-    (output,) = await succeed(world.rig, append(2, onUnavailable="fallback"))
+    (output,) = await world.succeed(append_row(2, onUnavailable="fallback"))
     assert (output["place"], output["reason"]) == ("bigquery", "sheets_not_found")
     (row,) = await world.in_bigquery()
     assert (row["n"], row["_mirsal_row_key"]) == ("2", output["rowKey"])
 
 
-async def test_a_sheet_that_is_no_longer_shared_too(world: World) -> None:
+async def test_a_sheet_that_is_no_longer_shared_too(world: SheetWorld) -> None:
     await world.sheets.set_access(SPREADSHEET, "none")
-    parked = await fail(world.rig, append(1))
+    parked = await world.fail(append_row(1))
     assert (parked.kind, parked.error.code) == ("action_required", "sheets_no_permission")
-    (output,) = await succeed(world.rig, append(2, onUnavailable="fallback"))
+    (output,) = await world.succeed(append_row(2, onUnavailable="fallback"))
     assert output["reason"] == "sheets_no_permission"
 
 
-async def test_starved_of_quota_beyond_its_patience(world: World) -> None:
+async def test_starved_of_quota_beyond_its_patience(world: SheetWorld) -> None:
     match = {"call": "write"}
     world.google.rules.add({"match": match, "action": {"error": {"kind": "rateLimited"}}})
-    (output,) = await succeed(world.rig, append(1))
+    (output,) = await world.succeed(append_row(1))
     assert (output["place"], output["reason"]) == ("bigquery", "sheets_quota")
 
 
-async def test_a_node_that_is_patient_is_throttled_and_loses_no_retry(world: World) -> None:
+async def test_a_node_that_is_patient_is_throttled_and_loses_no_retry(world: SheetWorld) -> None:
     match = {"call": "write"}
     error = {"kind": "rateLimited", "retryAfter": 40}
     world.google.rules.add({"match": match, "action": {"error": error}})
-    command = append(1, patienceSeconds=600).model_copy(update={"timeout_seconds": 2.0})
-    status = await fail(world.rig, command)
+    command = append_row(1, patienceSeconds=600).model_copy(update={"timeout_seconds": 2.0})
+    status = await world.fail(command)
     assert (status.kind, status.error.code) == ("throttled", "sheets_quota")
 
 
-async def test_a_service_that_is_down(world: World) -> None:
+async def test_a_service_that_is_down(world: SheetWorld) -> None:
     world.google.rules.add(AWAY)
-    (output,) = await succeed(world.rig, append(1, backfill=False))
+    (output,) = await world.succeed(append_row(1, backfill=False))
     assert (output["place"], output["reason"]) == ("bigquery", "sheets_unavailable")
     world.google.rules.clear()
     number = 2
     async with asyncio.timeout(WAIT_SECONDS):
         while output["place"] != "sheet":
-            (output,) = await succeed(world.rig, append(number, backfill=False))
+            (output,) = await world.succeed(append_row(number, backfill=False))
             number += 1
 
 
-async def test_a_row_that_no_sheet_takes(world: World) -> None:
+async def test_a_row_that_no_sheet_takes(world: SheetWorld) -> None:
     long_text = "ض" * 50_001
-    good, bad = append(1), append(2, values={"n": 2, "الاسم": long_text})
-    outputs = await succeed(world.rig, good, bad)
+    good, bad = append_row(1), append_row(2, values={"n": 2, "الاسم": long_text})
+    outputs = await world.succeed(good, bad)
     assert [output["place"] for output in outputs] == ["sheet", "bigquery"]
     assert outputs[1]["reason"] == "cell_too_long"
     (row,) = await world.in_bigquery()
     assert long_text in row.values()
 
 
-async def test_a_body_that_google_refuses(world: World) -> None:
-    await succeed(world.rig, append(0))
+async def test_a_body_that_google_refuses(world: SheetWorld) -> None:
+    await world.succeed(append_row(0))
     match = {"call": "values.append"}
     world.google.rules.add(
         {"times": 3, "match": match, "action": {"error": {"kind": "tooLargeBody"}}}
     )
-    outputs = await succeed(world.rig, *(append(number) for number in range(1, 5)))
+    outputs = await world.succeed(*(append_row(number) for number in range(1, 5)))
     assert sorted(output["place"] for output in outputs) == ["bigquery", "sheet", "sheet", "sheet"]
     assert {output.get("reason") for output in outputs} == {None, "sheets_too_large"}
 
 
 async def test_rows_come_back_once_the_sheet_takes_them(
-    world: World, database: asyncpg.Connection[asyncpg.Record]
+    world: SheetWorld, database: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    await succeed(world.rig, append(0))
+    await world.succeed(append_row(0))
     await world.sheets.delete_spreadsheet(SPREADSHEET)
-    commands = [append(number, onUnavailable="fallback") for number in range(1, 40)]
-    stays = append(100, onUnavailable="fallback", backfill=False)
-    outputs = await succeed(world.rig, *commands, stays)
+    commands = [append_row(number, onUnavailable="fallback") for number in range(1, 40)]
+    stays = append_row(100, onUnavailable="fallback", backfill=False)
+    outputs = await world.succeed(*commands, stays)
     assert {output["place"] for output in outputs} == {"bigquery"}
     await world.sheets.delete_spreadsheet(SPREADSHEET, deleted=False)
     await world.wait_for_rows(*commands)
@@ -315,17 +230,17 @@ async def test_rows_come_back_once_the_sheet_takes_them(
     )
     assert {row["row_key"] for row in states if not row["back"]} == {stays.execution_id}
     # A command that comes again finds its row, and writes it nowhere.
-    await succeed(world.rig, next_attempt(commands[0]))
+    await world.succeed(next_attempt(commands[0]))
     assert len(await world.in_sheet()) == 40
 
 
 async def test_what_is_brought_back_survives_kills_and_lost_answers(
-    world: World, tmp_path: Path
+    world: SheetWorld, tmp_path: Path
 ) -> None:
-    await succeed(world.rig, append(0))
+    await world.succeed(append_row(0))
     await world.sheets.delete_spreadsheet(SPREADSHEET)
-    commands = [append(number, onUnavailable="fallback") for number in range(1, 60)]
-    await succeed(world.rig, *commands)
+    commands = [append_row(number, onUnavailable="fallback") for number in range(1, 60)]
+    await world.succeed(*commands)
     await world.rig.kill()
     await world.sheets.delete_spreadsheet(SPREADSHEET, deleted=False)
     match = {"call": "values.append", "probability": 0.6}
@@ -343,74 +258,74 @@ async def test_what_is_brought_back_survives_kills_and_lost_answers(
     assert sorted(in_sheet[1:]) == sorted(command.execution_id for command in commands)
 
 
-async def test_with_bigquery_down_too_the_work_waits_and_is_not_lost(world: World) -> None:
+async def test_with_bigquery_down_too_the_work_waits_and_is_not_lost(world: SheetWorld) -> None:
     await world.sheets.delete_spreadsheet(SPREADSHEET)
     world.bigquery.rules.add({"action": {"error": {"reason": "backendError"}}})
-    command = append(1, onUnavailable="fallback")
+    command = append_row(1, onUnavailable="fallback")
     for _ in range(3):
-        status = await fail(world.rig, command)
+        status = await world.fail(command)
         assert status.kind == "throttled"
         assert status.retry_after_seconds is not None
         command = next_attempt(command)
     world.bigquery.rules.clear()
-    (output,) = await succeed(world.rig, command)
+    (output,) = await world.succeed(command)
     assert (output["place"], output["reason"]) == ("bigquery", "sheets_not_found")
 
 
-async def test_a_row_that_bigquery_may_have_goes_nowhere_else(world: World) -> None:
-    await succeed(world.rig, append(0))
+async def test_a_row_that_bigquery_may_have_goes_nowhere_else(world: SheetWorld) -> None:
+    await world.succeed(append_row(0))
     await world.sheets.delete_spreadsheet(SPREADSHEET)
-    await succeed(world.rig, append(1, onUnavailable="fallback", backfill=False))
+    await world.succeed(append_row(1, onUnavailable="fallback", backfill=False))
     world.bigquery.drop_next("after", match=INSERT)
-    command = append(2, onUnavailable="fallback", backfill=False)
-    status = await fail(world.rig, command)
+    command = append_row(2, onUnavailable="fallback", backfill=False)
+    status = await world.fail(command)
     assert (status.kind, status.error.code) == ("throttled", "bigquery_no_answer")
     # The sheet is there again when the command comes again.
     await world.sheets.delete_spreadsheet(SPREADSHEET, deleted=False)
-    (output,) = await succeed(world.rig, next_attempt(command))
+    (output,) = await world.succeed(next_attempt(command))
     assert output["place"] == "bigquery"
     assert len(await world.in_sheet()) == 1
     assert sorted(row["n"] for row in await world.in_bigquery()) == ["1", "2"]
 
 
 async def test_a_worker_that_dies_while_bigquery_stores_leaves_a_row_in_one_place(
-    world: World, tmp_path: Path
+    world: SheetWorld, tmp_path: Path
 ) -> None:
-    await succeed(world.rig, append(0))
+    await world.succeed(append_row(0))
     await world.sheets.delete_spreadsheet(SPREADSHEET)
-    command = append(1, onUnavailable="fallback", backfill=False)
+    command = append_row(1, onUnavailable="fallback", backfill=False)
     world.bigquery.rules.add({"match": INSERT, "times": 1, "action": {"delayMs": 60_000}})
     world.rig.deliver(command)
     await world.bigquery.record.rows.reach(1, WAIT_SECONDS)
     await world.rig.kill()
     await world.sheets.delete_spreadsheet(SPREADSHEET, deleted=False)
     async with WorkerRig(connector, tmp_path, instance="other") as rig:
-        (output,) = await succeed(rig, command)
+        (output,) = await world.succeed(command, rig=rig)
     assert output["place"] == "bigquery"
     assert await world.bigquery_keys() == [command.execution_id]
     assert len(await world.in_sheet()) == 1
 
 
-async def test_a_row_that_bigquery_surely_has_not_may_go_to_the_sheet(world: World) -> None:
-    await succeed(world.rig, append(0))
+async def test_a_row_that_bigquery_surely_has_not_may_go_to_the_sheet(world: SheetWorld) -> None:
+    await world.succeed(append_row(0))
     await world.sheets.delete_spreadsheet(SPREADSHEET)
     rule = world.bigquery.fail_next("quotaExceeded", times=None)
-    command = append(1, onUnavailable="fallback")
-    status = await fail(world.rig, command)
+    command = append_row(1, onUnavailable="fallback")
+    status = await world.fail(command)
     assert (status.kind, status.error.code) == ("throttled", "bigquery_quota")
     assert rule.applied
     await world.sheets.delete_spreadsheet(SPREADSHEET, deleted=False)
-    (output,) = await succeed(world.rig, next_attempt(command))
+    (output,) = await world.succeed(next_attempt(command))
     assert output["place"] == "sheet"
     assert len(await world.in_sheet()) == 2
 
 
 async def test_an_upsert_falls_back_and_does_not_come_back_over_newer_values(
-    world: World, database: asyncpg.Connection[asyncpg.Record]
+    world: SheetWorld, database: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     await world.sheets.delete_spreadsheet(SPREADSHEET)
     members = {"operation": "upsert", "keyColumn": "n", "onUnavailable": "fallback"}
-    (output,) = await succeed(world.rig, append(1, **members))
+    (output,) = await world.succeed(append_row(1, **members))
     assert output["place"] == "bigquery"
     assert await database.fetchval("SELECT backfill FROM written_rows") is False
 
@@ -418,16 +333,17 @@ async def test_an_upsert_falls_back_and_does_not_come_back_over_newer_values(
 async def test_without_bigquery_a_full_workbook_waits_for_a_person(
     google: SheetsSimulator, tmp_path: Path
 ) -> None:
-    fill(google, free=0)
+    fill_workbook(google, free=0)
     async with WorkerRig(connector, tmp_path) as rig:
-        status = await fail(rig, append(1))
+        status = await rig.run(append_row(1))
+    assert isinstance(status, NodeFailed)
     assert status.kind == "action_required"
     assert "make room" in status.error.message
 
 
-async def test_many_rows_that_fall_back_at_once_share_requests(world: World) -> None:
+async def test_many_rows_that_fall_back_at_once_share_requests(world: SheetWorld) -> None:
     await world.sheets.delete_spreadsheet(SPREADSHEET)
-    await succeed(world.rig, *(append(number, onUnavailable="fallback") for number in range(1000)))
+    await world.succeed(*(append_row(number, onUnavailable="fallback") for number in range(1000)))
     inserts = [call for call in world.bigquery.calls if call.rows]
     assert sum(call.stored for call in inserts) == 1000
     assert len(inserts) <= 12
