@@ -3,11 +3,13 @@
 import asyncio
 from copy import deepcopy
 
+import orjson
 import pytest
 
 from services.gateway.tests.conftest import WELCOME, Gateway
 
 PATH = "/api/automation/workflow"
+READ_GRAPH = "SELECT nodes::text FROM gateway.workflow_versions WHERE workspace = $1"
 
 
 async def test_every_change_is_a_new_version(gateway: Gateway) -> None:
@@ -37,6 +39,19 @@ async def test_a_save_that_changes_nothing_makes_no_version(gateway: Gateway) ->
     again = await gateway.client.put(f"{PATH}/welcome", json=dict(reversed(list(WELCOME.items()))))
     assert again.status_code == 200
     assert again.json() == first.json()
+
+
+async def test_members_of_a_config_keep_their_order(gateway: Gateway) -> None:
+    values = {"Name": "{{lead.name}}", "Phone": "{{lead.phone}}", "City": "Cairo", "E-mail": "x"}
+    config = {"operation": "append", "spreadsheetId": "1Bx", "sheet": "Leads", "values": values}
+    body = {"name": "Rows", "nodes": [{"id": "row", "type": "google_sheets", "config": config}]}
+    saved = await gateway.client.put("/api/automation/workflow/rows", json=body)
+    read = await gateway.client.get("/api/automation/workflow/rows")
+    version = await gateway.client.get("/api/automation/workflow/rows/versions/1")
+    for answer in (saved, read, version):
+        assert list(answer.json()["nodes"][0]["config"]["values"]) == list(values)
+    graph = await gateway.sql.fetchval(READ_GRAPH, gateway.workspace)
+    assert list(orjson.loads(graph)[0]["config"]["values"]) == list(values)
 
 
 async def test_saves_at_once_get_numbers_of_their_own(gateway: Gateway) -> None:

@@ -90,8 +90,10 @@ def fit(model: type[ModelT], body: Json | Problem) -> ModelT | Problem:
     """The body as a `model`, by its wire names and without any conversion of types."""
     if isinstance(body, Problem):
         return body
+    # Written anew, so that both parsers have read the same, and in the order of the caller's.
+    text = orjson.dumps(body.value)
     try:
-        return model.model_validate_json(body.canonical, strict=True, by_alias=True, by_name=False)
+        return model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         return invalid(faults_of(error, body.value))
 

@@ -1,6 +1,7 @@
 -- name: save
 -- Write a definition and its version. No row comes back where nothing differs from the newest
--- version. The conflict's row lock puts concurrent saves of one workflow in an order.
+-- version, whatever the order of members. $9 are the nodes once more, in the order as written.
+-- The conflict's row lock puts concurrent saves of one workflow in an order.
 WITH saved AS (
     INSERT INTO workflow_definitions AS old
            (workspace, workflow_id, name, description, nodes, connections, triggers, created_by)
@@ -21,18 +22,20 @@ WITH saved AS (
     INSERT INTO workflow_versions
            (workspace, workflow_id, version, name, description, nodes, connections, triggers,
             created_by)
-    SELECT workspace, workflow_id, version, name, description, nodes, connections, triggers, $8
+    SELECT workspace, workflow_id, version, name, description, $9::json, connections, triggers, $8
       FROM saved
 )
-SELECT id, workflow_id, version, name, description, nodes, connections, triggers, is_active,
-       created_by, created_at, updated_at
+SELECT id, workflow_id, version, name, description, $9::json AS nodes, connections, triggers,
+       is_active, created_by, created_at, updated_at
   FROM saved;
 
 -- name: read
-SELECT id, workflow_id, version, name, description, nodes, connections, triggers, is_active,
-       created_by, created_at, updated_at
-  FROM workflow_definitions
- WHERE workspace = $1 AND workflow_id = $2;
+SELECT newest.id, newest.workflow_id, newest.version, newest.name, newest.description,
+       written.nodes, newest.connections, newest.triggers, newest.is_active, newest.created_by,
+       newest.created_at, newest.updated_at
+  FROM workflow_definitions AS newest
+  JOIN workflow_versions AS written USING (workspace, workflow_id, version)
+ WHERE newest.workspace = $1 AND newest.workflow_id = $2;
 
 -- name: exists
 SELECT FROM workflow_definitions WHERE workspace = $1 AND workflow_id = $2;

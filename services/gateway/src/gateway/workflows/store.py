@@ -1,8 +1,10 @@
 """The tables `workflow_definitions` and `workflow_versions`."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import asyncpg
+import orjson
 from mirsal_contracts.workflows import Graph
 from mirsal_runtime.queries import load_queries
 
@@ -48,13 +50,14 @@ class WorkflowStore:
             document["connections"],
             document["triggers"],
             author,
+            orjson.dumps(document["nodes"]).decode(),
         )
-        return None if row is None else WorkflowView(**row)
+        return None if row is None else WorkflowView(**_members(row))
 
     async def read(self, workspace: str, workflow_id: str) -> WorkflowView | None:
         """The workflow with its newest version."""
         row = await self._database.fetch_row(_SQL["read"], workspace, workflow_id)
-        return None if row is None else WorkflowView(**row)
+        return None if row is None else WorkflowView(**_members(row))
 
     async def exists(self, workspace: str, workflow_id: str) -> bool:
         """Whether there is such a workflow."""
@@ -70,7 +73,7 @@ class WorkflowStore:
     async def read_version(self, key: VersionKey) -> WorkflowVersion | None:
         """One version."""
         row = await self._database.fetch_row(_SQL["read_version"], *key)
-        return None if row is None else WorkflowVersion(**row)
+        return None if row is None else WorkflowVersion(**_members(row))
 
     async def list_versions(self, key: VersionKey, limit: int) -> list[VersionSummary]:
         """The versions after that of `key`, oldest first."""
@@ -88,8 +91,13 @@ class WorkflowStore:
         )
         found = {
             VersionKey(row["workspace"], row["workflow_id"], row["version"]): Graph.model_validate(
-                {"nodes": row["nodes"], "connections": row["connections"]}
+                {"nodes": orjson.loads(row["nodes"]), "connections": row["connections"]}
             )
             for row in rows
         }
         return [found[key] for key in keys]
+
+
+def _members(row: asyncpg.Record) -> dict[str, Any]:
+    """A row as the members of a model; its nodes are text, which keeps their members' order."""
+    return {**row, "nodes": orjson.loads(row["nodes"])}

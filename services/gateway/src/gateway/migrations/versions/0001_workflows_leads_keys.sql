@@ -26,7 +26,8 @@ CREATE TABLE workflow_versions (
     version integer NOT NULL,
     name text NOT NULL,
     description text,
-    nodes jsonb NOT NULL,
+    -- json, not jsonb: the order of a config's members is that of a new sheet's columns.
+    nodes json NOT NULL,
     connections jsonb NOT NULL,
     triggers jsonb NOT NULL,
     created_by text NOT NULL,
