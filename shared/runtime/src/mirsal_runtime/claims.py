@@ -164,7 +164,8 @@ class LiveAttempt:
     def stop(self) -> None:
         """End the call, or what comes before it, now: the process ends."""
         self.stopped = True
-        if self._timer.when() is not None:
+        # One whose time is just over is being ended already.
+        if self._timer.when() is not None and not self._timer.expired():
             self._timer.reschedule(asyncio.get_running_loop().time())
 
 
