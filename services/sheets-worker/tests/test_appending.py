@@ -244,3 +244,23 @@ async def sort_as_a_person(google: SheetsSimulator, sheets: SheetsSimulatorClien
             tab.remove(number + 1, place)
             if place < len(row):
                 tab.put(number + 1, place, row[place])
+
+
+async def test_two_processes_that_meet_in_a_tab_write_each_row_once(
+    rig: WorkerRig, google: SheetsSimulator, sheets: SheetsSimulatorClient, tmp_path: Path
+) -> None:
+    """As in a rebalance: both have the same commands, and neither knows of the other."""
+    # Between a process's look at what is known and its own write lies the other one's.
+    google.rules.add({"match": {"call": "read"}, "action": {"delayMs": 80}})
+    google.rules.add({"times": 2, "match": {"call": "values.append"}, "action": {"drop": "after"}})
+    commands = [append({"n": number}) for number in range(60)]
+    async with WorkerRig(connector, tmp_path, instance="other", slots=1000) as other:
+        for start in range(0, 60, 5):
+            for each in (rig, other):
+                each.deliver(*commands[start : start + 5])
+                await asyncio.sleep(0.04)
+        for each in (rig, other):
+            for command in commands:
+                assert isinstance(await each.status_of(command), NodeSucceeded)
+    keys = keys_of(await sheets.tab(SPREADSHEET, "Leads"))
+    assert sorted(keys) == sorted(command.execution_id for command in commands)
