@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded
@@ -264,3 +265,18 @@ async def test_two_processes_that_meet_in_a_tab_write_each_row_once(
                 assert isinstance(await each.status_of(command), NodeSucceeded)
     keys = keys_of(await sheets.tab(SPREADSHEET, "Leads"))
     assert sorted(keys) == sorted(command.execution_id for command in commands)
+
+
+async def test_a_tab_is_one_in_whichever_case_it_is_named(
+    rig: WorkerRig, google: SheetsSimulator, sheets: SheetsSimulatorClient, database_url: str
+) -> None:
+    await done(rig, append({"n": 0}))
+    google.rules.add({"match": {"call": "values.append"}, "action": {"delayMs": 100}})
+    commands = [append({"n": number}, sheet) for number, sheet in enumerate(["Leads", "LEADS"])]
+    outputs = await done(rig, *commands)
+    assert {output["row"] for output in outputs} == {3, 4}
+    assert len((await sheets.tab(SPREADSHEET, "leads")).values) == 4
+    connection = await asyncpg.connect(database_url)
+    tabs = await connection.fetch("SELECT sheet FROM sheets_worker.tabs")
+    await connection.close()
+    assert [row["sheet"] for row in tabs] == ["leads"], "both heed the same note"

@@ -56,8 +56,8 @@ class OverflowStore:
         """
         try:
             async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute(_SQL["have_tab"], *tab, rows[0].row.workspace)
-                noted = set(await connection.fetchval(_SQL["lock_tab"], *tab) or ())
+                await connection.execute(_SQL["have_tab"], *tab.identity, rows[0].row.workspace)
+                noted = set(await connection.fetchval(_SQL["lock_tab"], *tab.identity) or ())
                 free = [each for each in rows if each.row.key not in noted]
                 found = await connection.fetch(
                     _SQL["bind_rows"],

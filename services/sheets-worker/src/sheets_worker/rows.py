@@ -20,6 +20,11 @@ class TabName(NamedTuple):
     spreadsheet_id: str
     sheet: str
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What tells tabs apart: Google does not know "Leads" from "leads"."""
+        return self.spreadsheet_id, self.sheet.casefold()
+
 
 class Column(NamedTuple):
     """A column as a row names it; None: values are of whatever type each comes with."""

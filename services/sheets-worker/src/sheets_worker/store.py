@@ -89,7 +89,7 @@ class SheetStore:
 
     async def look(self, tab: TabName) -> TabState:
         """What is known of a tab."""
-        rows = await self._fetch("look", *tab)
+        rows = await self._fetch("look", *tab.identity)
         if not rows:
             return TabState()
         row = rows[0]
@@ -115,7 +115,7 @@ class SheetStore:
         """Note that a write begins, and what to look for; False while another one is noted."""
         return bool(
             await self._fetch(
-                "begin_write", *tab, workspace, write_id, list(keys), list(workspaces)
+                "begin_write", *tab.identity, workspace, write_id, list(keys), list(workspaces)
             )
         )
 
@@ -134,14 +134,14 @@ class SheetStore:
                 if written:
                     await connection.execute(_SQL["remember_rows"], *tab, *_columns(written))
                 await connection.execute(
-                    _SQL["end_write"], *tab, write_id, last_row, list(formatted)
+                    _SQL["end_write"], *tab.identity, write_id, last_row, list(formatted)
                 )
         except AWAY as error:
             raise StoreUnavailable(repr(error)) from error
 
     async def mark_ended(self, tab: TabName, write_id: UUID) -> None:
         """Google has ended the write: what it did is there to be seen."""
-        await self._fetch("mark_write_ended", *tab, write_id)
+        await self._fetch("mark_write_ended", *tab.identity, write_id)
 
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         try:

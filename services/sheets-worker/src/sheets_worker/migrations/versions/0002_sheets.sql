@@ -4,6 +4,7 @@
 -- A tab is one thing whichever workspace writes to it; the workspace is its last writer's.
 CREATE TABLE tabs (
     spreadsheet_id text NOT NULL,
+    -- Its name with its cases folded: Google does not know "Leads" from "leads".
     sheet text NOT NULL,
     workspace text NOT NULL,
     -- The note; NULL: no write is under way.
