@@ -63,6 +63,7 @@ async def google(
         settings = {
             "MIRSAL_SHEETS_BASE_URL": simulator.url,
             "MIRSAL_GOOGLE_CREDENTIALS_FILE": str(credentials),
+            "MIRSAL_STATE_DIR": str(tmp_path),
             "DATABASE_URL": database_url,
             "REDIS_URL": valkey_server.url,
             "MIRSAL_SHEETS_GROUP_SECONDS": "0.02",

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded
+from mirsal_runtime.postgres import close_pool, open_pool
 from mirsal_testing.commands import make_command, next_attempt
 from mirsal_testing.simulators.sheets import (
     SheetsSimulator,
@@ -17,7 +19,11 @@ from mirsal_testing.simulators.sheets import (
     TabSpec,
 )
 from mirsal_testing.worker_rig import WorkerRig
+from pydantic import SecretStr
+from sheets_worker.departures import Departures
 from sheets_worker.main import connector
+from sheets_worker.rows import TabName
+from sheets_worker.store import SheetStore
 
 SPREADSHEET = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms"
 
@@ -232,6 +238,29 @@ async def test_a_person_may_sort_and_add_rows_while_an_answer_is_lost(
     assert len(keys) == 82
 
 
+async def test_a_write_whose_process_died_before_its_request_holds_nobody_up(
+    rig: WorkerRig,
+    google: SheetsSimulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: str,
+) -> None:
+    """As after a `kill -9` between the note and the first byte: the successor knows."""
+    (first,) = await done(rig, append({"a": "1"}))
+    await rig.kill()
+    monkeypatch.setenv("MIRSAL_SHEETS_SETTLE_SECONDS", "600")
+    process = Departures(tmp_path / "sheets" / "local-1.writes")
+    write, command = uuid4(), append({"a": "2"})
+    process.note(write)
+    pool = await open_pool(SecretStr(database_url), role="sheets_worker", application="killed")
+    tab = TabName(SPREADSHEET, "Leads")
+    assert await SheetStore(pool).begin(tab, write, [command.execution_id], ["default"], "default")
+    await close_pool(pool)
+    async with WorkerRig(connector, tmp_path, instance="heir") as heir:
+        (second,) = await done(heir, command)
+    assert (first["row"], second["row"]) == (2, 3)
+
+
 async def sort_as_a_person(google: SheetsSimulator, sheets: SheetsSimulatorClient) -> None:
     """Sort all rows by their first column, and add one."""
     book = google.library.find(SPREADSHEET)
@@ -248,9 +277,14 @@ async def sort_as_a_person(google: SheetsSimulator, sheets: SheetsSimulatorClien
 
 
 async def test_two_processes_that_meet_in_a_tab_write_each_row_once(
-    rig: WorkerRig, google: SheetsSimulator, sheets: SheetsSimulatorClient, tmp_path: Path
+    rig: WorkerRig,
+    google: SheetsSimulator,
+    sheets: SheetsSimulatorClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As in a rebalance: both have the same commands, and neither knows of the other."""
+    monkeypatch.setenv("MIRSAL_INSTANCE", "other")
     # Between a process's look at what is known and its own write lies the other one's.
     google.rules.add({"match": {"call": "read"}, "action": {"delayMs": 80}})
     google.rules.add({"times": 2, "match": {"call": "values.append"}, "action": {"drop": "after"}})

@@ -20,6 +20,7 @@ from sheets_worker.cell_ledger import CellLedger
 from sheets_worker.cells import NUMBER_FORMATS, raw_cell, read_value, zone_of
 from sheets_worker.changing import change_rows
 from sheets_worker.credentials import CredentialsFile
+from sheets_worker.departures import Departures
 from sheets_worker.falling_back import Fallback
 from sheets_worker.google import open_sheets_api
 from sheets_worker.jobs import Answer, Job
@@ -65,12 +66,14 @@ class Desk:
         store: SheetStore,
         ledger: CellLedger,
         places: Places,
+        departures: Departures,
         settings: SheetsSettings,
     ) -> None:
         self.places = places
         self._calls = calls
         self._store = store
         self._ledger = ledger
+        self._departures = departures
         self._settings = settings
         self._writers: dict[TabName, TabWriter] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,6 +88,7 @@ class Desk:
                 self._calls,
                 self._store,
                 self._ledger,
+                self._departures,
                 settle_seconds=settings.settle_seconds,
             )
             limits = GroupLimits(settings.group_rows, settings.group_bytes, settings.group_seconds)
@@ -113,6 +117,8 @@ async def open_desk() -> AsyncIterator[Desk]:
     pool = await open_pool(process.database_url, role=ROLE, application=process.instance)
     store, overflow_store = SheetStore(pool), OverflowStore(pool)
     google = GoogleSettings()
+    # The runtime's journal has made sure that no other process has this name.
+    departures = Departures(process.state_dir / "sheets" / f"{process.instance}.writes")
     bigquery_credentials = CredentialsFile(google.credentials_file, BIGQUERY_SCOPES)
     try:
         async with (
@@ -121,7 +127,8 @@ async def open_desk() -> AsyncIterator[Desk]:
             open_bigquery(BigQuerySettings(), lambda: bigquery_credentials.read()[0]) as overflow,
         ):
             places = Places(overflow, overflow_store)
-            desk = Desk(Calls(api, quota), store, CellLedger(pool), places, settings)
+            calls, ledger = Calls(api, quota), CellLedger(pool)
+            desk = Desk(calls, store, ledger, places, departures, settings)
             upkeep = asyncio.create_task(keep_store_small(store, settings.keep_seconds))
             backfill = Backfill(
                 overflow, overflow_store, desk.submit, poll_seconds=settings.backfill_seconds
@@ -133,6 +140,7 @@ async def open_desk() -> AsyncIterator[Desk]:
                 await cancel(upkeep, returning)
                 await desk.stop()
     finally:
+        departures.close()
         await close_pool(pool)
 
 

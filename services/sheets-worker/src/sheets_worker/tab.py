@@ -17,6 +17,7 @@ from mirsal_runtime.failures import AttemptFailure, OutcomeUnknown, PermanentErr
 from sheets_worker.calls import Calls
 from sheets_worker.cell_ledger import CellLedger
 from sheets_worker.cells import NUMBER_FORMATS
+from sheets_worker.departures import Departures
 from sheets_worker.errors import Code, UnknownButEnded
 from sheets_worker.header import Addition, Header, add, find_lacking, read_header
 from sheets_worker.ranges import column_letters, in_tab
@@ -81,6 +82,7 @@ class Tab:
         calls: Calls,
         store: SheetStore,
         ledger: CellLedger,
+        departures: Departures,
         *,
         settle_seconds: float,
     ) -> None:
@@ -89,8 +91,7 @@ class Tab:
         self.store = store
         self.ledger = ledger
         self._settle_seconds = settle_seconds
-        self._unsent: set[UUID] = set()
-        """Notes of ours whose write surely did not begin."""
+        self._departures = departures
         self._lost: set[UUID] = set()
         """Notes of ours whose write nobody saw end."""
 
@@ -188,7 +189,11 @@ class Tab:
         traceparent: str = "",
     ) -> AnswerT:
         """Make the call of a write that was begun. Its note stays, but where it had no effect."""
-        self._unsent.discard(begun.id)
+        try:
+            self._departures.leave(begun.id)
+        except OSError as error:
+            await self.give_up(begun)
+            raise RetryableError(Code.UNAVAILABLE, f"no file can be written: {error!r}") from error
         try:
             return await self.calls.write(do, traceparent=traceparent, not_after=begun.not_after)
         except UnknownButEnded:
@@ -199,7 +204,7 @@ class Tab:
             self._lost.add(begun.id)
             raise
         except AttemptFailure:
-            self._unsent.add(begun.id)
+            self._departures.unsent.add(begun.id)
             await self.give_up(begun)
             raise
 
@@ -209,16 +214,16 @@ class Tab:
         """Note that a write begins. Raises `Busy` when another one is noted."""
         write_id = uuid4()
         begun = Begun(write_id, time.monotonic() + BEGIN_SECONDS)
-        self._unsent.add(write_id)
+        self._departures.note(write_id)
         if not await self.store.begin(self.name, write_id, looked_for, workspaces, workspace):
-            self._unsent.discard(write_id)
+            self._departures.forget(write_id)
             raise Busy
         return begun
 
     async def give_up(self, begun: Begun) -> None:
         """Take the note of a write away that had no effect."""
         await self.store.end(self.name, begun.id)
-        self._unsent.discard(begun.id)
+        self._departures.forget(begun.id)
 
     async def end(
         self,
@@ -252,7 +257,7 @@ class Tab:
         await self.end(begun, formatted=formatted)
 
     async def _settle(self, note: Note, state: TabState) -> None:
-        if note.id in self._unsent:
+        if note.id in self._departures.unsent:
             await self.give_up(Begun(note.id, 0.0))
             return
         if note.age < GRACE_SECONDS and not note.ended and note.id not in self._lost:

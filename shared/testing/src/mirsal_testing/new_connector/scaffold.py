@@ -13,7 +13,7 @@ _GENERATORS = ("shared/contracts/generate.py", "shared/runtime/asyncapi.py")
 _GENERATE_SECONDS = 120.0
 # File, a text in it, and what goes before that text. The first place counts.
 _LINES = (
-    ("pyproject.toml", "    # What builds the guests", '    "mirsal-$service",\n'),
+    ("pyproject.toml", '    "mirsal-code-runner[build]",', '    "mirsal-$service",\n'),
     ("pyproject.toml", "\n[tool.ruff]", "mirsal-$service = { workspace = true }\n"),
     (
         "pyproject.toml",
