@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, ProducerClosed
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
 from mirsal_contracts.message import Headers
 
+from mirsal_runtime.kafka_connection import kafka_connection
 from mirsal_runtime.partitions import partition_of
 from mirsal_runtime.settings import RuntimeSettings
 from mirsal_runtime.tasks import cancel
@@ -127,7 +128,7 @@ class Publisher:
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._settings.kafka_bootstrap_servers,
+                    **kafka_connection(self._settings),
                     client_id=self._settings.instance,
                     acks="all",
                     enable_idempotence=True,
@@ -233,7 +234,7 @@ def make_consumer(
     The caller starts it.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **kafka_connection(settings),
         client_id=settings.instance,
         group_id=settings.topic_prefix + group,
         group_instance_id=settings.instance,

@@ -12,6 +12,7 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
 )
 
+from mirsal_runtime.kafka_connection import kafka_connection
 from mirsal_runtime.settings import RuntimeSettings
 
 READ_SECONDS = 3.0
@@ -49,9 +50,9 @@ async def read_depths(settings: RuntimeSettings, groups: Mapping[str, str]) -> l
 
 
 async def _read(settings: RuntimeSettings, groups: Mapping[str, str]) -> list[Depth]:
-    servers, name = settings.kafka_bootstrap_servers, settings.instance
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers, client_id=name)
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, client_id=name, retry_backoff_ms=10)
+    kafka, name = kafka_connection(settings), settings.instance
+    admin = AIOKafkaAdminClient(**kafka, client_id=name)
+    consumer = AIOKafkaConsumer(**kafka, client_id=name, retry_backoff_ms=10)
     try:
         await asyncio.gather(admin.start(), consumer.start())
         places = await _find_partitions(admin, settings.topic_prefix, groups)

@@ -1,9 +1,9 @@
 """The settings that every process has; a service's own settings stay in the service."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,6 +17,9 @@ class RuntimeSettings(BaseSettings):
     `leave_group`: whether a process that ends leaves its consumer group at once. It need not
     where one of the same name comes back within seconds (a pod of a StatefulSet, `make up`): that
     one takes its place without a rebalance. Where names change (a Deployment) it should.
+
+    With `kafka_ca_file` Kafka is spoken to by TLS, and with a certificate and its key (PEM) as
+    whom that names; without it in plain text.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIRSAL_", populate_by_name=True, extra="ignore")
@@ -31,6 +34,9 @@ class RuntimeSettings(BaseSettings):
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"), validation_alias=AliasChoices("REDIS_URL")
     )
+    kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
     topic_prefix: str = ""
     topic_replication: int | None = None
     instance: str = "local-1"
@@ -42,6 +48,16 @@ class RuntimeSettings(BaseSettings):
     otlp_endpoint: str | None = Field(
         default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT")
     )
+
+    @model_validator(mode="after")
+    def _has_whole_certificate(self) -> Self:
+        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
+            raise ValueError("give MIRSAL_KAFKA_CERTIFICATE_FILE and _KEY_FILE together")
+        if self.kafka_certificate_file is not None and self.kafka_ca_file is None:
+            raise ValueError(
+                "a certificate needs MIRSAL_KAFKA_CA_FILE: plain text would not use it"
+            )
+        return self
 
 
 class ConnectorSettings(RuntimeSettings):

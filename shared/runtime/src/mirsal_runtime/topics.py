@@ -15,6 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidPartitionsError, KafkaError, for_code
 from mirsal_contracts.topics import TOPICS, Topic
 
+from mirsal_runtime.kafka_connection import kafka_connection
 from mirsal_runtime.settings import RuntimeSettings
 
 REQUEST_SECONDS = 10.0
@@ -192,7 +193,7 @@ class TopicsPresent:
 async def open_board(settings: RuntimeSettings) -> AsyncIterator[TopicBoard]:
     """Connect as administrator. Raises `KafkaError` when no broker answers."""
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **kafka_connection(settings),
         client_id=settings.instance,
         request_timeout_ms=int(REQUEST_SECONDS * 1000),
     )
