@@ -4,7 +4,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down status logs clean lint bench chaos guests setup
+.PHONY: help demo test up down status logs clean lint bench chaos guests setup validate-deploy images
 
 demo: setup ## 200 leads through e-mail, WhatsApp and a sheet on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
@@ -30,6 +30,13 @@ clean: setup ## end the platform and remove its data and logs
 
 lint: setup ## style, types and import rules
 	@scripts/lint
+
+validate-deploy: setup ## Dockerfiles, docker-compose.yml and deploy/k8s; fetches its own tools
+	@PYTHONPATH=deploy $(VENV_PYTHON) -m mirsal_deploy.validate
+	@$(VENV_PYTHON) -m pytest -q tests/deploy
+
+images: setup ## each service's image, with Docker or else buildah
+	@PYTHONPATH=deploy $(VENV_PYTHON) -m mirsal_deploy.images $(ARGS)
 
 bench: setup ## how fast it is, beside the raw ceiling of the same machine
 	@$(VENV_PYTHON) -m mirsal_testing.bench $(ARGS)

@@ -1,0 +1,103 @@
+"""Each check of `make validate-deploy` finds what is wrong with a broken copy."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from mirsal_deploy.tools import Tools
+from mirsal_deploy.validate import CHECKS, Deployment
+
+DOCKERFILE = "services/email-worker/Dockerfile"
+COMPOSE = "docker-compose.yml"
+K8S = "deploy/k8s"
+
+
+class Break(NamedTuple):
+    """A text that stands in a file, what stands there instead, and what the check then says."""
+
+    check: str
+    file: str
+    old: str
+    new: str
+    says: str
+
+
+BREAKS = [
+    Break("Dockerfiles", DOCKERFILE, "WORKDIR /src", "WORKDIR src", "DL3000"),
+    Break("Dockerfiles", DOCKERFILE, "COPY shared/runtime shared/runtime\n", "", "copies"),
+    Break("Dockerfiles", DOCKERFILE, "USER 10001:10001", "USER root", "does not run as 10001"),
+    Break("Dockerfiles", DOCKERFILE, '"email_worker"]', '"gateway"]', "does not run email_worker"),
+    Break("Dockerfiles", DOCKERFILE, 'version="0.1.0"', 'version="0.2.0"', "version 0.1.0"),
+    Break("Dockerfiles", DOCKERFILE, "uv sync --frozen", "uv sync", "uv.lock"),
+    Break("docker-compose.yml", COMPOSE, "read_only: true", "read_onli: true", "read_onli"),
+    Break("docker-compose.yml", COMPOSE, "read_only: true", "read_only: false", "may write"),
+    Break("docker-compose.yml", COMPOSE, "cap_drop: [ALL]", "cap_drop: [KILL]", "capabilities"),
+    Break("docker-compose.yml", COMPOSE, "valkey:9.1.2", "valkey:latest", "say which version"),
+    Break("docker-compose.yml", COMPOSE, "mirsal/gateway:0.1.0", "mirsal/gateway:0.3.0", "0.3.0"),
+    Break("docker-compose.yml", COMPOSE, "MIRSAL_SMTP_HOST:", "MIRSAL_SMPT_HOST:", "needs MIRSAL_"),
+    Break("docker-compose.yml", COMPOSE, "export MIRSAL_ID_SECRET", "export X", "needs MIRSAL_ID"),
+    Break("docker-compose.yml", COMPOSE, "8081/ready", "8082/ready", "does not ask :8081/ready"),
+    Break("docker-compose.yml", COMPOSE, '"127.0.0.1:8000:8000"', '"8000:8000"', "publishes"),
+    Break(
+        "docker-compose.yml",
+        COMPOSE,
+        "      email-worker-migrate: {condition: service_completed_successfully}\n",
+        "",
+        "email-worker: does not wait for its schema",
+    ),
+    Break("kustomize", f"{K8S}/gateway/kustomization.yaml", "- route.yaml", "- rout.yaml", "rout"),
+    Break(
+        "kustomize",
+        f"{K8S}/overlays/prod/kustomization.yaml",
+        "resources:",
+        "namePrefix: x-\nresources:",
+        "not in production as in its folder",
+    ),
+    Break("schemas", f"{K8S}/gateway/workload.yaml", "minReadySec", "minReadzSec", "minReadz"),
+    Break("schemas", f"{K8S}/gateway/route.yaml", "timeouts", "timeout", "HTTPRoute gateway"),
+    Break("schemas", f"{K8S}/email-worker/scaling.yaml", "pollingI", "polingI", "ScaledObject"),
+    Break("schemas", f"{K8S}/email-worker/service.yaml", "interval: 15s", "interval: 15", "15"),
+    Break("pods", f"{K8S}/email-worker/workload.yaml", "MIRSAL_SMTP_HOST", "MIRSAL_X", "nobody"),
+    Break("platform", f"{K8S}/email-worker/scaling.yaml", "Count: 8", "Count: 9", "partitions"),
+    Break(
+        "platform",
+        "shared/contracts/topics/node.commands.email.v1.yaml",
+        "partitions: 8",
+        "partitions: 4",
+        "ScaledObject email-worker: more processes",
+    ),
+    Break(
+        "Kafka's objects",
+        "shared/contracts/topics/node.statuses.v1.yaml",
+        "code-runner, ",
+        "",
+        "code-runner/kafka.yaml",
+    ),
+    Break(
+        "good practice",
+        f"{K8S}/email-worker/workload.yaml",
+        ", ephemeral-storage: 512Mi",
+        "",
+        "phemeral",
+    ),
+    Break("Prometheus", "deploy/compose/prometheus.yml", "job_name", "job_nam", "job_nam"),
+]
+
+
+def test_every_check_is_broken_by_some_copy() -> None:
+    assert {each.check for each in BREAKS} == set(CHECKS)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_whole_copy_is_good(check: str, tree: Path, tools: Tools) -> None:
+    assert CHECKS[check](Deployment(tree, tools)) == []
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda each: f"{each.check}: {each.new or each.old}")
+def test_a_broken_copy_is_found(broken: Break, tree: Path, tools: Tools) -> None:
+    file = tree / broken.file
+    text = file.read_text("utf-8")
+    assert broken.old in text
+    file.write_text(text.replace(broken.old, broken.new), "utf-8")
+    faults = CHECKS[broken.check](Deployment(tree, tools))
+    assert any(broken.says in fault for fault in faults), faults
