@@ -1,9 +1,11 @@
 """Each check of `make validate-deploy` finds what is wrong with a broken copy."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from mirsal_deploy.image_rules import compose_faults, dockerfile_faults
 from mirsal_deploy.tools import Tools
 from mirsal_deploy.validate import CHECKS, Deployment
 
@@ -24,27 +26,7 @@ class Break(NamedTuple):
 
 BREAKS = [
     Break("Dockerfiles", DOCKERFILE, "WORKDIR /src", "WORKDIR src", "DL3000"),
-    Break("Dockerfiles", DOCKERFILE, "COPY shared/runtime shared/runtime\n", "", "copies"),
-    Break("Dockerfiles", DOCKERFILE, "USER 10001:10001", "USER root", "does not run as 10001"),
-    Break("Dockerfiles", DOCKERFILE, '"email_worker"]', '"gateway"]', "does not run email_worker"),
-    Break("Dockerfiles", DOCKERFILE, 'version="0.1.0"', 'version="0.2.0"', "version 0.1.0"),
-    Break("Dockerfiles", DOCKERFILE, "uv sync --frozen", "uv sync", "uv.lock"),
     Break("docker-compose.yml", COMPOSE, "read_only: true", "read_onli: true", "read_onli"),
-    Break("docker-compose.yml", COMPOSE, "read_only: true", "read_only: false", "may write"),
-    Break("docker-compose.yml", COMPOSE, "cap_drop: [ALL]", "cap_drop: [KILL]", "capabilities"),
-    Break("docker-compose.yml", COMPOSE, "valkey:9.1.2", "valkey:latest", "say which version"),
-    Break("docker-compose.yml", COMPOSE, "mirsal/gateway:0.1.0", "mirsal/gateway:0.3.0", "0.3.0"),
-    Break("docker-compose.yml", COMPOSE, "MIRSAL_SMTP_HOST:", "MIRSAL_SMPT_HOST:", "needs MIRSAL_"),
-    Break("docker-compose.yml", COMPOSE, "export MIRSAL_ID_SECRET", "export X", "needs MIRSAL_ID"),
-    Break("docker-compose.yml", COMPOSE, "8081/ready", "8082/ready", "does not ask :8081/ready"),
-    Break("docker-compose.yml", COMPOSE, '"127.0.0.1:8000:8000"', '"8000:8000"', "publishes"),
-    Break(
-        "docker-compose.yml",
-        COMPOSE,
-        "      email-worker-migrate: {condition: service_completed_successfully}\n",
-        "",
-        "email-worker: does not wait for its schema",
-    ),
     Break("kustomize", f"{K8S}/gateway/kustomization.yaml", "- route.yaml", "- rout.yaml", "rout"),
     Break(
         "kustomize",
@@ -83,6 +65,59 @@ BREAKS = [
     Break("Prometheus", "deploy/compose/prometheus.yml", "job_name", "job_nam", "job_nam"),
 ]
 
+# Found without any tool.
+FILE_BREAKS = [
+    Break("Dockerfiles", DOCKERFILE, "COPY shared/runtime shared/runtime\n", "", "copies"),
+    Break("Dockerfiles", DOCKERFILE, "USER 10001:10001", "USER root", "does not run as 10001"),
+    Break("Dockerfiles", DOCKERFILE, '"email_worker"]', '"gateway"]', "does not run email_worker"),
+    Break("Dockerfiles", DOCKERFILE, 'version="0.1.0"', 'version="0.2.0"', "version 0.1.0"),
+    Break("Dockerfiles", DOCKERFILE, "uv sync --frozen", "uv sync", "uv.lock"),
+    Break("docker-compose.yml", COMPOSE, "read_only: true", "read_only: false", "may write"),
+    Break("docker-compose.yml", COMPOSE, "cap_drop: [ALL]", "cap_drop: [KILL]", "capabilities"),
+    Break("docker-compose.yml", COMPOSE, "valkey:9.1.2", "valkey:latest", "say which version"),
+    Break("docker-compose.yml", COMPOSE, "mirsal/gateway:0.1.0", "mirsal/gateway:0.3.0", "0.3.0"),
+    Break("docker-compose.yml", COMPOSE, "MIRSAL_SMTP_HOST:", "MIRSAL_SMPT_HOST:", "needs MIRSAL_"),
+    Break("docker-compose.yml", COMPOSE, "export MIRSAL_ID_SECRET", "export X", "needs MIRSAL_ID"),
+    Break("docker-compose.yml", COMPOSE, "8081/ready", "8082/ready", "does not ask :8081/ready"),
+    Break("docker-compose.yml", COMPOSE, '"127.0.0.1:8000:8000"', '"8000:8000"', "publishes"),
+    Break(
+        "docker-compose.yml",
+        COMPOSE,
+        "      email-worker-migrate: {condition: service_completed_successfully}\n",
+        "",
+        "email-worker: does not wait for its schema",
+    ),
+]
+FILE_RULES: Mapping[str, Callable[[Path], list[str]]] = {
+    "Dockerfiles": dockerfile_faults,
+    "docker-compose.yml": compose_faults,
+}
+
+
+def name_of(broken: Break) -> str:
+    """The test's name."""
+    return f"{broken.check}: {broken.new or broken.old}"
+
+
+def break_copy(broken: Break, tree: Path) -> None:
+    """Have the text in the copy as the break says."""
+    file = tree / broken.file
+    text = file.read_text("utf-8")
+    assert broken.old in text
+    file.write_text(text.replace(broken.old, broken.new), "utf-8")
+
+
+@pytest.mark.parametrize("rule", FILE_RULES)
+def test_whole_files_are_good(rule: str, tree: Path) -> None:
+    assert FILE_RULES[rule](tree) == []
+
+
+@pytest.mark.parametrize("broken", FILE_BREAKS, ids=name_of)
+def test_a_broken_file_is_found(broken: Break, tree: Path) -> None:
+    break_copy(broken, tree)
+    faults = FILE_RULES[broken.check](tree)
+    assert any(broken.says in fault for fault in faults), faults
+
 
 def test_every_check_is_broken_by_some_copy() -> None:
     assert {each.check for each in BREAKS} == set(CHECKS)
@@ -93,11 +128,8 @@ def test_a_whole_copy_is_good(check: str, tree: Path, tools: Tools) -> None:
     assert CHECKS[check](Deployment(tree, tools)) == []
 
 
-@pytest.mark.parametrize("broken", BREAKS, ids=lambda each: f"{each.check}: {each.new or each.old}")
+@pytest.mark.parametrize("broken", BREAKS, ids=name_of)
 def test_a_broken_copy_is_found(broken: Break, tree: Path, tools: Tools) -> None:
-    file = tree / broken.file
-    text = file.read_text("utf-8")
-    assert broken.old in text
-    file.write_text(text.replace(broken.old, broken.new), "utf-8")
+    break_copy(broken, tree)
     faults = CHECKS[broken.check](Deployment(tree, tools))
     assert any(broken.says in fault for fault in faults), faults
