@@ -4,7 +4,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down status logs clean lint bench chaos guests setup validate-deploy images
+.PHONY: help demo test up down status logs clean lint bench chaos guests setup validate-deploy images smoke
 
 demo: setup ## 200 leads through e-mail, WhatsApp and a sheet on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
@@ -37,6 +37,9 @@ validate-deploy: setup ## Dockerfiles, docker-compose.yml and deploy/k8s; fetche
 
 images: setup ## each service's image, with Docker or else buildah
 	@PYTHONPATH=deploy $(VENV_PYTHON) -m mirsal_deploy.images $(ARGS)
+
+smoke: setup ## the demo with all services in containers, from those images
+	@PYTHONPATH=deploy $(VENV_PYTHON) -m mirsal_deploy.smoke
 
 bench: setup ## how fast it is, beside the raw ceiling of the same machine
 	@$(VENV_PYTHON) -m mirsal_testing.bench $(ARGS)
