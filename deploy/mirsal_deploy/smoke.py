@@ -1,8 +1,8 @@
-"""`python -m mirsal_deploy.smoke`: the demo, with every service in a container as in production.
+"""`python -m mirsal_deploy.smoke`: the demo and code, with every service in a container.
 
 Servers and simulators run as processes of this machine, the services from the images that
-`make images` made: read-only, without capabilities or new privileges, as 10001. Then each is sent
-SIGTERM and has to end with 0.
+`make images` made, as in production: read-only, without capabilities or new privileges, as 10001.
+Then each is sent SIGTERM and has to end with 0.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from gateway.auth.keys import generate_key
 from mirsal_testing.demo.play import play
 from mirsal_testing.demo.screen import Screen
 from mirsal_testing.demo.story import read_story
+from mirsal_testing.rest import RestClient
 from mirsal_testing.servers.probes import http_answers
 from mirsal_testing.servers.remembered import Remembered
 from mirsal_testing.stack import Stack
@@ -31,6 +32,10 @@ EXAMPLES: Final = ROOT / "examples"
 # The platform without its services; named by `MIRSAL_STACK_TABLE`.
 WITHOUT_SERVICES: Final = Table(services=(), simulators=PLATFORM.simulators, keys=None)
 CREDENTIALS: Final = "google.json"
+CODE: Final = {
+    "python": "def main(input):\n    return 2 * input['n'] + 2",
+    "javascript": "function main(input) { return 2 * input.n + 2; }",
+}
 READY_SECONDS: Final = 90.0
 END_SECONDS: Final = 40
 CALL_SECONDS: Final = 180.0
@@ -167,10 +172,23 @@ async def smoke(engine: Sequence[str], folder: Path) -> None:
             verdict, _ = await play({**stack.environment, **environment}, story, screen)
             if verdict.faults:
                 raise SmokeFailed(f"the demo: {verdict.faults}")
+            await run_code(environment, story.leads[0].id, story.workflow.id)
+            screen.say("code ran in its box, within its container")
             for service in SERVICES:
                 screen.say(f"{service} ended with 0, {await containers.end(service):.1f} s")
         finally:
             await containers.remove()
+
+
+async def run_code(environment: Mapping[str, str], lead: str, workflow: str) -> None:
+    """Have both languages run: boxes wall themselves in further. Raises `SmokeFailed`."""
+    async with RestClient(environment["MIRSAL_URL"], environment["MIRSAL_API_KEY"]) as api:
+        for language, code in CODE.items():
+            config = {"language": language, "code": code, "input": {"n": 20}}
+            body = {"leadId": lead, "workflowId": workflow, "nodeId": "code", "config": config}
+            ended = await api.call("POST", "/code/execute?wait=20s", json=body)
+            if (ended.get("output") or {}).get("result") != 42:
+                raise SmokeFailed(f"the code in {language}: {ended}")
 
 
 def _settings(stack: Mapping[str, str], kept: Remembered) -> dict[str, str]:
