@@ -38,6 +38,7 @@ async def main(stop: asyncio.Event) -> None:
             sock = listen(settings.host, settings.port)
             log.info("gateway_listening", port=sock.getsockname()[1])
             async with asyncio.TaskGroup() as servers:
+                servers.create_task(_let_go(services, stop))
                 servers.create_task(
                     serve(app, sock, trusted_proxies=settings.trusted_proxies, stop=stop)
                 )
@@ -48,6 +49,12 @@ async def main(stop: asyncio.Event) -> None:
                     )
         finally:
             await health.stop()
+
+
+async def _let_go(services: Services, stop: asyncio.Event) -> None:
+    """Whoever waits or has a stream open gets an end, which other calls then need not wait for."""
+    await stop.wait()
+    services.lookout.close()
 
 
 def _metrics_app(services: Services) -> Starlette:

@@ -31,6 +31,8 @@ from gateway.runs.service import FactFinder, Runs, Starts
 from gateway.runs.store import RunStore, StartStore
 from gateway.settings import GatewaySettings
 from gateway.store import DatabaseUnavailable, open_database
+from gateway.watching.lookout import Lookout
+from gateway.watching.store import WatchStore
 from gateway.workflows.graphs import GraphShelf
 from gateway.workflows.service import Workflows
 from gateway.workflows.store import WorkflowStore
@@ -50,6 +52,7 @@ class Services(NamedTuple):
     runs: Runs
     direct: DirectCalls
     executions: Executions
+    lookout: Lookout
     health: Health
 
 
@@ -87,6 +90,8 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         workflow_store = WorkflowStore(own)
         workflows = Workflows(workflow_store)
         doorkeeper = Doorkeeper(KeyStore(own), settings.api_key_pepper)
+        lookout = Lookout(WatchStore(views).look)
+        stack.callback(lookout.close)
         sweeper = asyncio.create_task(_sweep(starts))
         stack.callback(sweeper.cancel)
         yield Services(
@@ -94,9 +99,10 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             workflows=workflows,
             leads=Leads(LeadStore(own), settings.default_region),
             starts=Starts(finder, GraphShelf(workflow_store), launcher),
-            runs=Runs(launcher, RunStore(views), starts),
+            runs=Runs(launcher, RunStore(views), starts, lookout),
             direct=DirectCalls(finder, launcher),
-            executions=Executions(launcher, ExecutionStore(views), starts, workflows),
+            executions=Executions(launcher, ExecutionStore(views), starts, workflows, lookout),
+            lookout=lookout,
             health=Health(
                 settings,
                 TotalStore(views),

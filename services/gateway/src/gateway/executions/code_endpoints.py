@@ -1,8 +1,9 @@
 """The calls of the code runner: run once, with the result at once if wanted; look for mistakes."""
 
-from typing import Annotated, Final
+from contextlib import suppress
+from typing import Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from gateway.bodies import Json, parse, read_body
 from gateway.documents import gives, refusals, takes
 from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
 from gateway.executions.schemas import (
+    FINAL_STATUSES,
     CheckCode,
     CodeChecked,
     CodeMistake,
@@ -21,6 +23,8 @@ from gateway.executions.schemas import (
 from gateway.problems import unavailable
 from gateway.replies import call_of, reply, traceparent_of
 from gateway.services import caller_of, services_of
+from gateway.watching.lookout import NoPlace
+from gateway.watching.waiting import wait_of, wait_parameter
 
 router = APIRouter(prefix="/api/automation/code", tags=["Executions"])
 
@@ -45,10 +49,7 @@ _MISTAKE: Final = {
     "line": 2,
     "column": 11,
 }
-_WAIT: Final = Query(
-    description="Wait so long for the result, as in `10s` (at most 30s).",
-    pattern=r"^([0-9]|[12][0-9]|30)(\.[0-9]{1,3})?s$",
-)
+_WAIT: Final = wait_parameter("Wait so long for the result, as in `10s` (at most 30s).")
 
 
 @router.post(
@@ -61,7 +62,7 @@ _WAIT: Final = Query(
             ExecuteCode,
             {"leadId": "ahmed", "config": _CONFIG, "workflowId": "welcome", "nodeId": "direct"},
         ),
-        "parameters": [IDEMPOTENCY],
+        "parameters": [IDEMPOTENCY, _WAIT],
     },
     responses={
         200: gives(ExecutionView, _DONE),
@@ -69,19 +70,21 @@ _WAIT: Final = Query(
         **refusals(403, 404, 408, 413, 422),
     },
 )
-async def execute_code(request: Request, wait: Annotated[str | None, _WAIT] = None) -> Response:
+async def execute_code(request: Request) -> Response:
+    seconds = wait_of(request)
     body = parse(await read_body(request))
     says = body.canonical if isinstance(body, Json) else b""
     services = services_of(request)
     with telemetry.span("send one", parent=traceparent_of(request), kind="server") as span:
         call = call_of(request, "send-code", says, span.traceparent)
         started = await services.direct.send(call, "code", body)
-    if wait is not None:
-        seconds = float(wait.removesuffix("s"))
-        caller = caller_of(request)
-        view = await services.executions.wait_for(caller, started.execution_id, seconds)
-        if view is not None:
-            return reply(view)
+    if seconds is not None:
+        executions, caller = services.executions, caller_of(request)
+        # It has begun: that too many wait must not look like a refusal.
+        with suppress(NoPlace):
+            view = await executions.read_within(caller, started.execution_id, seconds)
+            if view.status in FINAL_STATUSES:
+                return reply(view)
     return reply(started, 202, headers={"Location": started.status_url})
 
 
@@ -106,8 +109,8 @@ async def check_code(request: Request) -> Response:
         call = call_of(request, "check-code", says, span.traceparent)
         started = await services.direct.check_code(call, body)
     caller = caller_of(request)
-    view = await services.executions.wait_for(caller, started.execution_id, CHECK_SECONDS)
-    if view is None or view.output is None:
+    view = await services.executions.read_within(caller, started.execution_id, CHECK_SECONDS)
+    if view.output is None:
         raise unavailable("The code runner did not answer in time.")
     found = view.output.get("result")
     mistakes = [

@@ -27,6 +27,7 @@ from gateway.paging import PAGE_ITEMS, CursorText, Limit
 from gateway.replies import call_of, reply, traceparent_of
 from gateway.services import caller_of, services_of
 from gateway.shapes import Identifier
+from gateway.watching.waiting import wait_of, wait_parameter
 
 router = APIRouter(prefix="/api/automation", tags=["Executions"])
 
@@ -49,6 +50,10 @@ IDEMPOTENCY: Final[dict[str, Any]] = {
     "and gets the same answer, for at least 48 hours. Another body is refused with 422.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+_WAIT: Final = wait_parameter(
+    "Answer when the execution is over or waits for a person, and after this time at the latest, "
+    "as in `10s` (at most 30s)."
+)
 _EXECUTION_ID = "01936f2e-8a00-84bd-bc3e-d4f4b8389c69"
 EXECUTION: Final = {
     "executionId": _EXECUTION_ID,
@@ -138,13 +143,18 @@ async def _send(request: Request, connector: str) -> Response:
     "/execution/{executionId}/status",
     summary="Read an execution",
     description="An id that was just issued reads `queued`.",
-    responses={200: gives(ExecutionView, EXECUTION), **refusals(404)},
+    openapi_extra={"parameters": [_WAIT]},
+    responses={200: gives(ExecutionView, EXECUTION), **refusals(404, 422)},
 )
 async def read_execution(
     request: Request,
     execution_id: Annotated[str, Path(alias="executionId", description="The execution's id.")],
 ) -> Response:
-    return reply(await services_of(request).executions.read(caller_of(request), execution_id))
+    executions, caller = services_of(request).executions, caller_of(request)
+    seconds = wait_of(request)
+    if seconds is None:
+        return reply(await executions.read(caller, execution_id))
+    return reply(await executions.read_within(caller, execution_id, seconds))
 
 
 @router.get(

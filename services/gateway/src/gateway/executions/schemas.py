@@ -27,6 +27,8 @@ ExecutionStatus: TypeAlias = Literal[
 
 
 FINAL_STATUSES: Final = frozenset({"succeeded", "failed", "skipped", "cancelled", "unconfirmed"})
+RESTING_STATUSES: Final = FINAL_STATUSES | {"waiting"}
+"""Nothing follows by itself: it is over, or a person must act."""
 
 
 class SendOne(Question):

@@ -10,7 +10,7 @@ from mirsal_contracts.workflows import Graph, Node
 from gateway.auth.schemas import Principal
 from gateway.bodies import Json, fit
 from gateway.executions.schemas import (
-    FINAL_STATUSES,
+    RESTING_STATUSES,
     CheckCode,
     ExecutionStarted,
     ExecutionView,
@@ -25,14 +25,14 @@ from gateway.runs.launch import Call, Deadlines, Launcher, Order
 from gateway.runs.service import FactFinder
 from gateway.runs.store import StartQuestion, StartStore
 from gateway.store import DatabaseUnavailable
+from gateway.watching.lookout import Lookout
+from gateway.watching.store import Sight, Subject
 from gateway.workflows.service import Workflows
 from gateway.workflows.validation import check_config
 
 EXECUTION_PATH = "/api/automation/execution/{}/status"
 DIRECT_VERSION = 0
 CHECK_NODE = "code-check"
-SHORTEST_LOOK = 0.02
-LONGEST_LOOK = 0.25
 _FIRST_ID = UUID(int=0)
 
 
@@ -126,8 +126,10 @@ class Executions:
         store: ExecutionStore,
         starts: StartStore,
         workflows: Workflows,
+        lookout: Lookout,
     ) -> None:
         self._issuer = launcher.issuer
+        self._lookout = lookout
         self._store = store
         self._starts = starts
         self._workflows = workflows
@@ -145,20 +147,19 @@ class Executions:
             return ExecutionView(execution_id=execution_id, run_id=run_id)
         raise not_found("There is no such execution.")
 
-    async def wait_for(
+    async def read_within(
         self, caller: Principal, execution_id: str, seconds: float
-    ) -> ExecutionView | None:
-        """The execution once it is final; None if it is not within so many seconds."""
-        pause = SHORTEST_LOOK
-        deadline = asyncio.get_running_loop().time() + seconds
-        while True:
-            view = await self.read(caller, execution_id)
-            if view.status in FINAL_STATUSES:
-                return view
-            if asyncio.get_running_loop().time() + pause > deadline:
-                return None
-            await asyncio.sleep(pause)
-            pause = min(1.5 * pause, LONGEST_LOOK)
+    ) -> ExecutionView:
+        """The execution once nothing follows by itself, or as it is after so many seconds.
+
+        Raises `NoPlace` when too many wait already.
+        """
+        view = await self.read(caller, execution_id)
+        if view.status in RESTING_STATUSES:
+            return view
+        with self._lookout.take_place():
+            await self._lookout.wait(Subject("execution", view.execution_id), _rests, seconds)
+        return await self.read(caller, execution_id)
 
     async def list_log(
         self,
@@ -175,6 +176,10 @@ class Executions:
         found = await self._store.list_log(caller.workspace, workflow_id, place, wanted, limit + 1)
         items, cursor = cut_page(found, limit, lambda each: each.place)
         return LogPage(items=[each.view for each in items], next_cursor=cursor)
+
+
+def _rests(sight: Sight) -> bool:
+    return sight.status in RESTING_STATUSES
 
 
 def _workflow_named_in(body: Json | Problem) -> str | None:

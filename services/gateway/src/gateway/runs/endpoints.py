@@ -1,6 +1,6 @@
 """The run calls."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
 from mirsal_runtime import telemetry
@@ -13,16 +13,21 @@ from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
 from gateway.replies import call_of, reply, traceparent_of
 from gateway.runs.schemas import RunsStarted, RunStarted, RunView, StartRun
 from gateway.services import caller_of, services_of
+from gateway.watching.waiting import wait_of, wait_parameter
 
 router = APIRouter(prefix="/api/automation", tags=["Runs"])
 
 _RUN_ID = "01936f2e-8a00-7c11-9d3b-5f0c2a417e90"
+_WAIT: Final = wait_parameter(
+    "Answer when the run is over or waits for a person, and after this time at the latest, as in "
+    "`10s` (at most 30s)."
+)
 _STARTED = {
     "runId": _RUN_ID,
     "status": "queued",
     "statusUrl": f"/api/automation/run/{_RUN_ID}",
 }
-_RUN = {
+RUN: Final = {
     "runId": _RUN_ID,
     "workflowId": "welcome",
     "version": 3,
@@ -77,9 +82,14 @@ async def start_run(
     "/run/{runId}",
     summary="Read a run",
     description="With its executions, oldest first. An id that was just issued reads `queued`.",
-    responses={200: gives(RunView, _RUN), **refusals(404)},
+    openapi_extra={"parameters": [_WAIT]},
+    responses={200: gives(RunView, RUN), **refusals(404, 422)},
 )
 async def read_run(
     request: Request, run_id: Annotated[str, Path(alias="runId", description="The run's id.")]
 ) -> Response:
-    return reply(await services_of(request).runs.read(caller_of(request), run_id))
+    runs, caller = services_of(request).runs, caller_of(request)
+    seconds = wait_of(request)
+    if seconds is None:
+        return reply(await runs.read(caller, run_id))
+    return reply(await runs.read_within(caller, run_id, seconds))

@@ -1,7 +1,7 @@
 """The bodies of the run calls."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from mirsal_contracts.message import JsonObject
 from pydantic import ConfigDict, Field, model_validator
@@ -9,6 +9,9 @@ from pydantic import ConfigDict, Field, model_validator
 from gateway.executions.schemas import ExecutionView
 from gateway.shapes import Answer, Identifier, Question
 
+FINAL_RUNS: Final = frozenset({"succeeded", "failed", "cancelled"})
+RESTING_RUNS: Final = FINAL_RUNS | {"paused", "unconfirmed"}
+"""Nothing follows by itself: it is over, or a person must act."""
 MOST_LEADS = 1_000
 INPUT_BYTES = 512 * 1024
 
@@ -48,6 +51,21 @@ class RunsStarted(Answer):
 
     run_ids: list[str]
     status: str = "queued"
+
+
+class RunChange(Answer):
+    """A run as it is now, without its executions. `revision` grows with each change."""
+
+    run_id: str
+    workflow_id: str
+    version: int
+    lead_id: str
+    status: str
+    revision: int
+    error: JsonObject | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
 
 
 class RunView(Answer):

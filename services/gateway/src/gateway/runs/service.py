@@ -1,6 +1,7 @@
 """Starting workflows, and reading what became of a run."""
 
 import asyncio
+from uuid import UUID
 
 import orjson
 from mirsal_contracts.leads import Lead
@@ -14,9 +15,18 @@ from gateway.issued_ids import derive_stem, is_fresh
 from gateway.pointers import join
 from gateway.problems import Fault, Problem, access_denied, invalid, not_found, too_large
 from gateway.runs.launch import Call, Deadlines, Launcher, Order
-from gateway.runs.schemas import INPUT_BYTES, RunsStarted, RunStarted, RunView, StartRun
-from gateway.runs.store import RunStore, StartFacts, StartQuestion, StartStore
+from gateway.runs.schemas import (
+    INPUT_BYTES,
+    RESTING_RUNS,
+    RunsStarted,
+    RunStarted,
+    RunView,
+    StartRun,
+)
+from gateway.runs.store import RevisedRun, RunStore, StartFacts, StartQuestion, StartStore
 from gateway.store import DatabaseUnavailable
+from gateway.watching.lookout import Lookout
+from gateway.watching.store import Sight, Subject
 from gateway.workflows.graphs import GraphShelf
 from gateway.workflows.store import VersionKey
 
@@ -103,22 +113,45 @@ class Starts:
 class Runs:
     """Reads runs. Raises `Problem` and `DatabaseUnavailable`."""
 
-    def __init__(self, launcher: Launcher, store: RunStore, starts: StartStore) -> None:
+    def __init__(
+        self, launcher: Launcher, store: RunStore, starts: StartStore, lookout: Lookout
+    ) -> None:
         self._issuer = launcher.issuer
         self._store = store
         self._starts = starts
+        self.lookout = lookout
 
     async def read(self, caller: Principal, run_id: str) -> RunView:
         """The run; `queued` if it was issued so lately that its row is still on its way."""
-        view = await self._store.read(caller.workspace, run_id)
-        if view is not None:
-            return view
+        return (await self.read_revised(caller, run_id)).view
+
+    async def read_revised(self, caller: Principal, run_id: str) -> RevisedRun:
+        """The run as `read` gives it, and its revision."""
+        found = await self._store.read(caller.workspace, run_id)
+        if found is not None:
+            return found
         stem = self._issuer.stem_of("run", caller.workspace, run_id)
         if stem is not None and (
             is_fresh(stem) or await self._starts.was_handed_out(caller.workspace, stem)
         ):
-            return RunView(run_id=run_id)
+            return RevisedRun(0, RunView(run_id=str(UUID(run_id))))
         raise not_found("There is no such run.")
+
+    async def read_within(self, caller: Principal, run_id: str, seconds: float) -> RunView:
+        """The run once nothing follows by itself, or as it is after so many seconds.
+
+        Raises `NoPlace` when too many wait already.
+        """
+        view = await self.read(caller, run_id)
+        if view.status in RESTING_RUNS:
+            return view
+        with self.lookout.take_place():
+            await self.lookout.wait(Subject("run", view.run_id), _rests, seconds)
+        return await self.read(caller, run_id)
+
+
+def _rests(sight: Sight) -> bool:
+    return sight.status in RESTING_RUNS
 
 
 def _refuse_large(given: JsonObject, body: Json | Problem) -> None:

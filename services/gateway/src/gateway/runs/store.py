@@ -107,13 +107,20 @@ class StartStore:
         return len(rows) == FORGET_ROWS
 
 
+class RevisedRun(NamedTuple):
+    """A run, and how often it was written; 0 while it is on its way."""
+
+    revision: int
+    view: RunView
+
+
 class RunStore:
     """Runs as the orchestrator publishes them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self, workspace: str, run_id: str) -> RunView | None:
+    async def read(self, workspace: str, run_id: str) -> RevisedRun | None:
         """A run with its executions; None for an id that is no UUID, too."""
         try:
             parsed = UUID(run_id)
@@ -124,7 +131,8 @@ class RunStore:
             return None
         run = {name: value for name, value in rows[0].items() if not name.startswith(_LOG)}
         executions = [_execution(row) for row in rows if row["log_execution_id"] is not None]
-        return RunView(
+        revision = run.pop("revision")
+        view = RunView(
             **{
                 **run,
                 "run_id": str(run["run_id"]),
@@ -132,6 +140,7 @@ class RunStore:
                 "executions": executions,
             }
         )
+        return RevisedRun(revision, view)
 
 
 def _execution(row: asyncpg.Record) -> ExecutionView:
