@@ -21,6 +21,7 @@ from gateway.health import endpoints as health
 from gateway.leads import endpoints as leads
 from gateway.problems import Fault, Problem, invalid, unavailable
 from gateway.runs import endpoints as runs
+from gateway.runs import event_endpoints as events
 from gateway.services import caller_of, services_of
 from gateway.shortcut import Answer, Shortcut
 from gateway.store import DatabaseUnavailable
@@ -64,8 +65,8 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
         # Its own would record what callers sent; `mirsal_runtime.telemetry` does not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    routers = (runs.router, executions.router, code.router, workflows.router, leads.router)
-    for router in (*routers, health.router):
+    routers = (runs.router, events.router, executions.router, code.router, workflows.router)
+    for router in (*routers, leads.router, health.router):
         app.include_router(router)
     if with_metrics:
         app.include_router(health.metrics_router)
@@ -86,7 +87,13 @@ def _frame(app: ASGIApp, cors_origins: tuple[str, ...]) -> ASGIApp:
             app,
             allow_origins=cors_origins,
             allow_methods=["GET", "POST", "PUT"],
-            allow_headers=["x-api-key", "content-type", "idempotency-key", "traceparent"],
+            allow_headers=[
+                "x-api-key",
+                "content-type",
+                "idempotency-key",
+                "last-event-id",
+                "traceparent",
+            ],
             expose_headers=_EXPOSED,
         )
     return Frame(app)

@@ -55,6 +55,7 @@ async def _let_go(services: Services, stop: asyncio.Event) -> None:
     """Whoever waits or has a stream open gets an end, which other calls then need not wait for."""
     await stop.wait()
     services.lookout.close()
+    services.feed.close()
 
 
 def _metrics_app(services: Services) -> Starlette:

@@ -31,6 +31,7 @@ from gateway.runs.service import FactFinder, Runs, Starts
 from gateway.runs.store import RunStore, StartStore
 from gateway.settings import GatewaySettings
 from gateway.store import DatabaseUnavailable, open_database
+from gateway.watching.feed import ChangeFeed
 from gateway.watching.lookout import Lookout
 from gateway.watching.store import WatchStore
 from gateway.workflows.graphs import GraphShelf
@@ -53,6 +54,7 @@ class Services(NamedTuple):
     direct: DirectCalls
     executions: Executions
     lookout: Lookout
+    feed: ChangeFeed
     health: Health
 
 
@@ -90,8 +92,10 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         workflow_store = WorkflowStore(own)
         workflows = Workflows(workflow_store)
         doorkeeper = Doorkeeper(KeyStore(own), settings.api_key_pepper)
-        lookout = Lookout(WatchStore(views).look)
+        watches = WatchStore(views)
+        lookout, feed = Lookout(watches.look), ChangeFeed(watches)
         stack.callback(lookout.close)
+        stack.callback(feed.close)
         sweeper = asyncio.create_task(_sweep(starts))
         stack.callback(sweeper.cancel)
         yield Services(
@@ -103,6 +107,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             direct=DirectCalls(finder, launcher),
             executions=Executions(launcher, ExecutionStore(views), starts, workflows, lookout),
             lookout=lookout,
+            feed=feed,
             health=Health(
                 settings,
                 TotalStore(views),

@@ -11,7 +11,9 @@ SELECT graph FROM workflow_graphs WHERE workspace = $1 AND workflow_id = $2 AND 
 
 -- Everything that a batch of events came to, in one statement and so in one transaction. A run
 -- whose revision moved meanwhile (or that exists already, for a new one) is left out, with its
--- executions and what they count. Returns the runs that were written.
+-- executions and what they count. Returns the runs that were written. `runs.updated_at` is the
+-- time of this very transaction, however old the decision is: who follows all changes looks back
+-- as far as a transaction may take.
 -- name: write_batch
 WITH graph AS (
     INSERT INTO workflow_graphs (workspace, workflow_id, version, graph)
@@ -21,7 +23,7 @@ WITH graph AS (
 begun AS (
     INSERT INTO runs (id, workspace, workflow_id, version, lead_id, request, traceparent,
                       created_at, status, state, error, wake_at, ended_at, updated_at)
-    SELECT new.*, $1::timestamptz
+    SELECT new.*, now()
       FROM unnest($7::uuid[], $8::text[], $9::text[], $10::integer[], $11::text[], $12::json[],
                   $13::text[], $14::timestamptz[], $15::text[], $16::json[], $17::jsonb[],
                   $18::timestamptz[], $19::timestamptz[]) AS new
@@ -31,7 +33,7 @@ begun AS (
 moved AS (
     UPDATE runs
        SET status = new.status, state = new.state, error = new.error, wake_at = new.wake_at,
-           ended_at = new.ended_at, leased_until = NULL, updated_at = $1,
+           ended_at = new.ended_at, leased_until = NULL, updated_at = now(),
            revision = runs.revision + 1
       FROM unnest($20::uuid[], $21::integer[], $22::text[], $23::json[], $24::jsonb[],
                   $25::timestamptz[], $26::timestamptz[])
