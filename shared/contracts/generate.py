@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from mirsal_contracts.commands import RunNode
+from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
 from mirsal_contracts.message import Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -20,6 +21,9 @@ HERE = Path(__file__).parent
 TOPICS_MODULE = HERE / "src/mirsal_contracts/topics.py"
 MESSAGES: tuple[type[Message], ...] = (
     RunRequested,
+    CancelRun,
+    RetryRun,
+    ResolveExecution,
     RunNode,
     NodeSucceeded,
     NodeFailed,

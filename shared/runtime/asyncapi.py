@@ -15,6 +15,7 @@ import yaml
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 from mirsal_contracts.commands import RunNode
+from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
 from mirsal_contracts.message import HEADER_NAMES, Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -33,6 +34,9 @@ MESSAGES: dict[str, type[Message]] = {
     message.__name__: message
     for message in (
         RunRequested,
+        CancelRun,
+        RetryRun,
+        ResolveExecution,
         RunNode,
         NodeSucceeded,
         NodeFailed,

@@ -335,4 +335,7 @@ def test_a_throttle_is_never_cut_short() -> None:
 
 
 def test_every_phase_has_its_row_and_final_ones_accept_nothing() -> None:
-    assert {phase for phase, moves in TRANSITIONS.items() if not moves} == FINAL
+    after_the_end = {"record", "reopen"}
+    assert {
+        phase for phase, moves in TRANSITIONS.items() if set(moves.values()) <= after_the_end
+    } == FINAL

@@ -15,10 +15,22 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from mirsal_contracts.controls import CancelRun, RetryRun, Verdict
 from mirsal_contracts.leads import Consent
 from mirsal_contracts.statuses import FailureKind
 from mirsal_contracts.workflows import Graph, Node, RetryPolicy
-from orchestrator.decide import Event, Reported, Requested, RunState, Woken, decide
+from orchestrator.decide import (
+    Cancelled,
+    Decision,
+    Event,
+    Reported,
+    Requested,
+    Resolved,
+    Retried,
+    RunState,
+    Woken,
+    decide,
+)
 from orchestrator.decide.state import FINAL, OUTSTANDING
 from orchestrator.rehearsal import LEAD, Rehearsal, draw
 
@@ -82,6 +94,8 @@ class RunMachine(RuleBasedStateMachine):
         self.history: list[Event] = []
         self.finals: dict[str, str] = {}
         self.finished = False
+        self.sends: dict[str, set[int]] = {}
+        self.controls = 0
         self.happen(Requested(self.run.at))
 
     def happen(self, event: Event) -> None:
@@ -90,6 +104,11 @@ class RunMachine(RuleBasedStateMachine):
         written = None if before is None else before.to_json()
         decision = self.run.happen(event)
         self.history.append(event)
+        self.check_attempts(before, decision, event)
+        if isinstance(event, Retried) and before is not None and before.status != self.run.status:
+            self.finals, self.finished = {}, False
+        if isinstance(event, Cancelled) and decision.ignored is None:
+            assert self.run.now.is_final
         if before is not None:
             assert before.to_json() == written, "the old state was changed"
         if decision.ignored is not None:
@@ -101,6 +120,48 @@ class RunMachine(RuleBasedStateMachine):
             assert node.attempt == command.message.attempt
         changed = {row.node_id for row in decision.rows}
         assert all(self.run.now.nodes[node_id].phase for node_id in changed)
+
+    def check_attempts(self, before: RunState | None, decision: Decision, event: Event) -> None:
+        """A new attempt follows only on what says that the last one was not sent, or on a person's
+        word that it be sent again."""
+        for command in decision.commands:
+            node_id, attempt = command.message.node_id, command.message.attempt
+            sent = self.sends.setdefault(node_id, set())
+            if attempt in sent or not sent:
+                sent.add(attempt)
+                continue
+            sent.add(attempt)
+            was = before.nodes[node_id] if before is not None else None
+            assert was is not None
+            resent = isinstance(event, Resolved) and event.message.verdict == "resend"
+            if was.phase in ("queued", "silent", "unconfirmed"):
+                assert resent or isinstance(event, Reported)
+            assert was.late not in ("awaited", "unconfirmed", "success")
+
+    @rule(target=events, kind=st.sampled_from([Cancelled, Retried]))
+    def a_person_wants_something(self, kind: Any) -> Any:
+        self.controls += 1
+        message = (CancelRun if kind is Cancelled else RetryRun)(
+            workspace="w",
+            run_id=self.run.asked.run_id,
+            control_id=f"control-{self.controls}",
+            requested_by="sara",
+            requested_at=self.run.at,
+        )
+        return kind(self.run.at, message)
+
+    @precondition(lambda self: self.run.now.nodes)
+    @rule(target=events, data=st.data(), verdict=st.sampled_from(get_args(Verdict)))
+    def a_person_decides(self, data: st.DataObject, verdict: Verdict) -> Any:
+        self.controls += 1
+        resting = sorted(
+            node_id
+            for node_id, node in self.run.now.nodes.items()
+            if node.phase in ("unconfirmed", "parked", "silent")
+        )
+        node_id = data.draw(st.sampled_from(resting or sorted(self.run.now.nodes)))
+        control_id = f"control-{self.controls}"
+        return Resolved(self.run.at, self.run.resolution(node_id, verdict, control_id))
 
     @precondition(lambda self: self.run.now.nodes)
     @rule(target=events, data=st.data())
@@ -116,6 +177,13 @@ class RunMachine(RuleBasedStateMachine):
     @rule(event=events)
     def it_arrives_and_will_again(self, event: Event) -> None:
         self.happen(event._replace(at=self.later()))
+
+    @rule(event=events)
+    def it_arrives_twice(self, event: Event) -> None:
+        self.happen(event._replace(at=self.later()))
+        before = self.run.now
+        self.happen(event._replace(at=self.later()))
+        assert self.run.now is before
 
     @rule(event=consumes(events))
     def it_arrives(self, event: Event) -> None:

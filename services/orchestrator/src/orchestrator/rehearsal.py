@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun, Verdict
 from mirsal_contracts.ids import command_id_of
 from mirsal_contracts.leads import Lead
 from mirsal_contracts.message import JsonObject
@@ -19,11 +20,14 @@ from mirsal_contracts.workflows import Connection, Graph, Node
 
 from orchestrator.decide import (
     Abandoned,
+    Cancelled,
     Decision,
     Event,
     ExecutionRow,
     Reported,
     Requested,
+    Resolved,
+    Retried,
     Rules,
     RunRequest,
     RunState,
@@ -176,6 +180,43 @@ class Rehearsal:
             raise ValueError("the run waits for no time")
         self.at = max(self.at, due_at)
         return self.happen(Woken(self.at, due_at))
+
+    def cancel(self, control_id: str = "c") -> Decision:
+        """A person ends the run."""
+        return self.happen(Cancelled(self._tick(), CancelRun(**self._control(control_id))))
+
+    def retry(self, control_id: str = "r") -> Decision:
+        """A person has the run go on."""
+        return self.happen(Retried(self._tick(), RetryRun(**self._control(control_id))))
+
+    def resolve(
+        self, node_id: str, verdict: Verdict, control_id: str = "v", *, attempt: int | None = None
+    ) -> Decision:
+        """A person says what became of an execution."""
+        return self.happen(
+            Resolved(self._tick(), self.resolution(node_id, verdict, control_id, attempt=attempt))
+        )
+
+    def resolution(
+        self, node_id: str, verdict: Verdict, control_id: str = "v", *, attempt: int | None = None
+    ) -> ResolveExecution:
+        """What a person says of an execution."""
+        return ResolveExecution(
+            **self._control(control_id),
+            execution_id=self.asked.execution_id_of(node_id),
+            node_id=node_id,
+            attempt=self.now.nodes[node_id].attempt if attempt is None else attempt,
+            verdict=verdict,
+        )
+
+    def _control(self, control_id: str) -> dict[str, Any]:
+        return {
+            "workspace": self.asked.workspace,
+            "run_id": self.asked.run_id,
+            "control_id": control_id,
+            "requested_by": "sara",
+            "requested_at": self.at,
+        }
 
     def abandon(self) -> Decision:
         """The run cannot go on."""

@@ -4,7 +4,16 @@ Nothing here reads a clock, draws a random number or an id, logs, awaits or does
 """
 
 from orchestrator.decide.engine import decide
-from orchestrator.decide.events import Abandoned, Event, Reported, Requested, Woken
+from orchestrator.decide.events import (
+    Abandoned,
+    Cancelled,
+    Event,
+    Reported,
+    Requested,
+    Resolved,
+    Retried,
+    Woken,
+)
 from orchestrator.decide.plan import EMPTY_PLAN, GraphRefused, Plan, compile_plan
 from orchestrator.decide.state import NodeState, RunRequest, RunState
 from orchestrator.decide.turn import Command, Decision, ExecutionRow, Ignored, Rules
@@ -12,6 +21,7 @@ from orchestrator.decide.turn import Command, Decision, ExecutionRow, Ignored, R
 __all__ = [
     "EMPTY_PLAN",
     "Abandoned",
+    "Cancelled",
     "Command",
     "Decision",
     "Event",
@@ -22,6 +32,8 @@ __all__ = [
     "Plan",
     "Reported",
     "Requested",
+    "Resolved",
+    "Retried",
     "Rules",
     "RunRequest",
     "RunState",

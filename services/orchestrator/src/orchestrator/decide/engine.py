@@ -2,15 +2,40 @@
 
 from typing import assert_never
 
-from orchestrator.decide.events import Abandoned, Event, Reported, Requested, Woken
-from orchestrator.decide.moves import ON_DUE, ON_REPORT, Report, cancel, fail_node, start_attempt
+from orchestrator.decide.controls import CONTROL
+from orchestrator.decide.events import (
+    Abandoned,
+    Cancelled,
+    Controlled,
+    Event,
+    Reported,
+    Requested,
+    Resolved,
+    Retried,
+    Woken,
+)
+from orchestrator.decide.moves import (
+    ON_DUE,
+    ON_REPORT,
+    Report,
+    cancel,
+    decide_condition,
+    fail_node,
+    start_attempt,
+)
 from orchestrator.decide.plan import Plan, Step
-from orchestrator.decide.rendering import CommandRefused, evaluate_outcome
 from orchestrator.decide.state import NO_CONSENT, NodeState, RunRequest, RunState
-from orchestrator.decide.transitions import TRANSITIONS, is_of_this_attempt, news_of
+from orchestrator.decide.transitions import (
+    TRANSITIONS,
+    is_of_this_attempt,
+    known_of,
+    news_of,
+    says_more,
+)
 from orchestrator.decide.turn import Decision, Rules, Turn
 
 RULES = Rules()
+MOST_CONTROLS = 32
 _UNSENT = frozenset({"retrying", "parked"})
 
 
@@ -40,6 +65,8 @@ def decide(
             return _report(turn, state, event)
         case Woken():
             return _wake(turn, state, event)
+        case Cancelled() | Retried() | Resolved():
+            return _control(turn, state, event)
     assert_never(event)
 
 
@@ -60,7 +87,11 @@ def _report(turn: Turn, state: RunState, event: Reported) -> Decision:
     step, node = turn.plan.steps[status.node_id], turn.nodes[status.node_id]
     news = news_of(status)
     move = TRANSITIONS[node.phase].get(news)
-    if move is None or not is_of_this_attempt(news, status.attempt, node.attempt):
+    if (
+        move is None
+        or not is_of_this_attempt(news, status.attempt, node.attempt)
+        or (move == "record" and not says_more(news, node.late))
+    ):
         turn.send_again(whatever_the_cause=False)
         return turn.ignore(
             state, f"{news} of attempt {status.attempt} in {node.phase}, attempt {node.attempt}"
@@ -102,6 +133,21 @@ def _wake(turn: Turn, state: RunState, event: Woken) -> Decision:
     return turn.conclude()
 
 
+def _control(turn: Turn, state: RunState, event: Controlled) -> Decision:
+    """What a person wants counts once, at its first arrival, even where it then came to nothing:
+    redelivered after another's wish it must not find the run in a state that it now fits."""
+    message = event.message
+    if message.workspace != turn.request.workspace:
+        return turn.ignore(state, "of another workspace", foreign=True)
+    if message.control_id in state.controls:
+        turn.send_again(whatever_the_cause=False)
+        return turn.ignore(state, "had before")
+    turn.controls = (*state.controls, message.control_id)[-MOST_CONTROLS:]
+    CONTROL[type(event)](turn, state, event)
+    _advance(turn)
+    return turn.conclude()
+
+
 def _abandon(turn: Turn, state: RunState | None, event: Abandoned) -> Decision:
     """End the run: what is in flight may happen, and nobody will learn it here."""
     if state is not None and state.is_final:
@@ -115,7 +161,8 @@ def _abandon(turn: Turn, state: RunState | None, event: Abandoned) -> Decision:
         elif node.phase in _UNSENT:
             cancel(turn, step, node, turn.at)
         elif not node.is_final:
-            fail_node(turn, step, node, event.fault, node.started_at, turn.at)
+            late = known_of(node.phase)
+            fail_node(turn, step, node, event.fault, node.started_at, turn.at, late=late)
     return turn.conclude()
 
 
@@ -141,7 +188,7 @@ def _start(turn: Turn, step: Step) -> None:
     consent = turn.request.lead.get("consent")
     channel = step.kind.channel
     if not step.kind.connector:
-        _decide_condition(turn, step)
+        decide_condition(turn, step)
     elif channel is not None and isinstance(consent, dict) and consent.get(channel) is False:
         _skip(turn, step, NO_CONSENT, f"the lead does not consent to {channel} messages")
     else:
@@ -150,16 +197,6 @@ def _start(turn: Turn, step: Step) -> None:
 
 def _skip(turn: Turn, step: Step, code: str, message: str) -> None:
     turn.put(step, NodeState("skipped", error={"code": code, "message": message}), end=turn.at)
-
-
-def _decide_condition(turn: Turn, step: Step) -> None:
-    try:
-        outcome = evaluate_outcome(step, turn.request, turn.nodes)
-    except CommandRefused as refused:
-        fail_node(turn, step, NodeState("queued"), refused.fault, turn.at, turn.at)
-        return
-    node = NodeState("succeeded", outcome=outcome, output={"result": outcome == "true"})
-    turn.put(step, node, start=turn.at, end=turn.at)
 
 
 def _position(step: Step) -> int:

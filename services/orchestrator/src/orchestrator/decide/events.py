@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
+from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
 from mirsal_contracts.message import JsonObject
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
 
@@ -51,4 +52,38 @@ class Abandoned(NamedTuple):
         return "abandoned"
 
 
-Event: TypeAlias = Requested | Reported | Woken | Abandoned
+class Cancelled(NamedTuple):
+    """A person wants the run to end."""
+
+    at: datetime
+    message: CancelRun
+
+    @property
+    def key(self) -> str:
+        return f"cancel/{self.message.control_id}"
+
+
+class Retried(NamedTuple):
+    """A person wants the run to go on from where it failed."""
+
+    at: datetime
+    message: RetryRun
+
+    @property
+    def key(self) -> str:
+        return f"retry/{self.message.control_id}"
+
+
+class Resolved(NamedTuple):
+    """A person says what became of an execution that rests."""
+
+    at: datetime
+    message: ResolveExecution
+
+    @property
+    def key(self) -> str:
+        return f"resolve/{self.message.control_id}"
+
+
+Controlled: TypeAlias = Cancelled | Retried | Resolved
+Event: TypeAlias = Requested | Reported | Woken | Abandoned | Controlled

@@ -8,11 +8,11 @@ from mirsal_contracts.message import JsonObject
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
 
 from orchestrator.decide.plan import Step
-from orchestrator.decide.rendering import CommandRefused
+from orchestrator.decide.rendering import CommandRefused, evaluate_outcome
 from orchestrator.decide.retry import backoff_seconds, throttle_seconds
 from orchestrator.decide.state import NodeState
 from orchestrator.decide.storable import storable_fault, storable_output
-from orchestrator.decide.transitions import Move
+from orchestrator.decide.transitions import UNSENT, Move, News, news_of
 from orchestrator.decide.turn import Turn
 
 NO_ANSWER: JsonObject = {
@@ -30,15 +30,16 @@ class Report(NamedTuple):
     output: JsonObject | None
     error: JsonObject
     retry_after: float | None
+    news: News
 
     @classmethod
     def of(cls, status: NodeSucceeded | NodeFailed | NodeUnconfirmed) -> "Report":
         if isinstance(status, NodeSucceeded):
             output = storable_output(status.output)
-            return cls(status.started_at, status.ended_at, output, {}, None)
+            return cls(status.started_at, status.ended_at, output, {}, None, "success")
         retry_after = status.retry_after_seconds if isinstance(status, NodeFailed) else None
         error = storable_fault(status.error)
-        return cls(status.started_at, status.ended_at, None, error, retry_after)
+        return cls(status.started_at, status.ended_at, None, error, retry_after, news_of(status))
 
 
 def start_attempt(turn: Turn, step: Step, node: NodeState) -> None:
@@ -81,9 +82,11 @@ def fail_node(
     error: JsonObject,
     start: datetime | None,
     end: datetime,
+    *,
+    late: str = "",
 ) -> None:
     """The node fails, and the run with it: what has not been sent yet never will be."""
-    failed = NodeState("failed", node.attempt, node.retries)
+    failed = NodeState("failed", node.attempt, node.retries, late=late)
     turn.put(step, failed, start=start, end=end, error=error)
     if turn.is_failing:
         return
@@ -95,8 +98,19 @@ def fail_node(
 
 def cancel(turn: Turn, step: Step, node: NodeState, end: datetime) -> None:
     """Nothing was sent for the node, and nothing will be."""
-    cancelled = NodeState("cancelled", node.attempt, node.retries)
+    cancelled = NodeState("cancelled", node.attempt, node.retries, late=UNSENT)
     turn.put(step, cancelled, start=node.started_at, end=end, error=node.error)
+
+
+def decide_condition(turn: Turn, step: Step) -> None:
+    """Succeed with the condition's outcome, or fail where it has none."""
+    try:
+        outcome = evaluate_outcome(step, turn.request, turn.nodes)
+    except CommandRefused as refused:
+        fail_node(turn, step, NodeState("queued"), refused.fault, turn.at, turn.at)
+        return
+    node = NodeState("succeeded", outcome=outcome, output={"result": outcome == "true"})
+    turn.put(step, node, start=turn.at, end=turn.at)
 
 
 def _succeed(turn: Turn, step: Step, node: NodeState, report: Report) -> None:
@@ -148,6 +162,25 @@ def _doubt(turn: Turn, step: Step, node: NodeState, report: Report) -> None:
     turn.put(step, doubtful, start=doubtful.started_at, end=report.ended_at)
 
 
+def _record(turn: Turn, step: Step, node: NodeState, report: Report) -> None:
+    """The run is cancelled: what became of the attempt is kept for whoever asks."""
+    error: JsonObject = {
+        "code": "cancelled",
+        "message": "the run was cancelled, and afterwards the connector reported: " + report.news,
+        "details": {"late": report.news, **({"error": report.error} if report.error else {})},
+    }
+    recorded = NodeState(
+        "cancelled",
+        node.attempt,
+        node.retries,
+        started_at=node.started_at or report.started_at,
+        output=report.output,
+        error=error,
+        late=report.news,
+    )
+    turn.put(step, recorded, start=recorded.started_at, end=report.ended_at, is_late=True)
+
+
 def _wait(turn: Turn, step: Step, node: NodeState, report: Report, seconds: float) -> None:
     """Another attempt when the time has come, unless none starts any more."""
     waiting = _tried(node, report)._replace(phase="retrying", due=turn.after(seconds), rounds=0)
@@ -176,5 +209,6 @@ ON_REPORT: Mapping[Move, OnReport] = {
     "park": _park,
     "fail": _fail,
     "doubt": _doubt,
+    "record": _record,
 }
 ON_DUE: Mapping[Move, OnDue] = {"start_attempt": start_attempt, "repeat_command": repeat_command}

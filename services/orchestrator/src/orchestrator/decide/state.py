@@ -96,7 +96,9 @@ class NodeState(NamedTuple):
     `attempt` is the number of the newest command, `retries` how many further tries failures have
     led to, `rounds` the waits that passed without an answer. `due` is when to act if no answer
     comes. `cause` names the event whose decision sent the command last. `outcome` is a
-    condition's. `error` is the last try's, or why it was skipped.
+    condition's. `error` is the last try's, or why it was skipped. `late` is what is known of the
+    attempt of a node that was ended from outside: `awaited` while nothing is, `unsent` where
+    nothing was on its way, else the last news.
     """
 
     phase: Phase
@@ -109,6 +111,7 @@ class NodeState(NamedTuple):
     outcome: str | None = None
     output: JsonObject | None = None
     error: JsonObject | None = None
+    late: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -129,13 +132,16 @@ class RunState(NamedTuple):
     """A run's mutable part. `error` is the first failure: with it set, no node starts any more.
 
     `stamp` is the creation time of the youngest execution: the next one's is later, so that the
-    oldest-first order of the log is the order of the workflow.
+    oldest-first order of the log is the order of the workflow. `controls` are the ids of what
+    people wanted lately: each counts once.
     """
 
     status: RunStatus
     nodes: Mapping[str, NodeState]
     stamp: datetime
     error: JsonObject | None = None
+    is_cancelled: bool = False
+    controls: tuple[str, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -166,6 +172,10 @@ class RunState(NamedTuple):
         }
         if self.error is not None:
             members["error"] = self.error
+        if self.is_cancelled:
+            members["isCancelled"] = True
+        if self.controls:
+            members["controls"] = self.controls
         return write_json(members)
 
     @classmethod
@@ -177,6 +187,8 @@ class RunState(NamedTuple):
             {node_id: _unpack(node) for node_id, node in members["nodes"].items()},
             datetime.fromisoformat(members["stamp"]),
             members.get("error"),
+            members.get("isCancelled", False),
+            tuple(members.get("controls", ())),
         )
 
 

@@ -45,7 +45,10 @@ class Command(NamedTuple):
 
 
 class ExecutionRow(NamedTuple):
-    """A row of `execution_logs` as it shall be; `created_at` counts only for a new one."""
+    """A row of `execution_logs` as it shall be; `created_at` counts only for a new one.
+
+    `is_late`: its status was reached, and counted, before.
+    """
 
     execution_id: str
     node_id: str
@@ -60,6 +63,7 @@ class ExecutionRow(NamedTuple):
     error: JsonObject | None
     output: JsonObject | None
     created_at: datetime
+    is_late: bool = False
 
 
 class Ignored(NamedTuple):
@@ -95,6 +99,8 @@ class Turn:
         self.rules = rules
         self.nodes: dict[str, NodeState] = dict(state.nodes) if state else {}
         self.error = state.error if state else None
+        self.is_cancelled = state.is_cancelled if state else False
+        self.controls = state.controls if state else ()
         self._stamp = state.stamp if state else event.at
         self._commands: dict[str, Command] = {}
         self._rows: dict[str, ExecutionRow] = {}
@@ -102,7 +108,7 @@ class Turn:
 
     @property
     def is_failing(self) -> bool:
-        """Whether a node has failed: no new attempt of any node starts."""
+        """Whether a node has failed, or the run is cancelled: no new attempt starts."""
         return self.error is not None
 
     def put(
@@ -113,6 +119,7 @@ class Turn:
         start: datetime | None = None,
         end: datetime | None = None,
         error: JsonObject | None = None,
+        is_late: bool = False,
     ) -> None:
         """Give a node its new state, and its execution the row that shows it."""
         self._rows[step.id] = ExecutionRow(
@@ -129,6 +136,7 @@ class Turn:
             error or node.error,
             node.output,
             self._creation_time(step.id),
+            is_late,
         )
         self.nodes[step.id] = node
         if node.is_final:
@@ -203,7 +211,14 @@ class Turn:
 
     def conclude(self) -> Decision:
         """The decision, with the run's status as its nodes make it."""
-        state = RunState(self._run_status(), self.nodes, self._stamp, self.error)
+        state = RunState(
+            self._run_status(),
+            self.nodes,
+            self._stamp,
+            self.error,
+            self.is_cancelled,
+            self.controls,
+        )
         return Decision(state, tuple(self._commands.values()), tuple(self._rows.values()))
 
     def ignore(self, state: RunState, reason: str, *, foreign: bool = False) -> Decision:
@@ -220,6 +235,8 @@ class Turn:
             return "paused"
         if "unconfirmed" in phases:
             return "unconfirmed"
+        if self.is_cancelled:
+            return "cancelled"
         return "failed" if self.error else "succeeded"
 
     def _creation_time(self, node_id: str) -> datetime:

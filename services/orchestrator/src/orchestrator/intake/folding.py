@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from mirsal_contracts.commands import RunNode
+from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.nodes import NODE_TYPES
 from mirsal_contracts.requests import RunRequested
@@ -16,6 +17,7 @@ from mirsal_runtime.telemetry import is_traceparent, new_traceparent, span
 from orchestrator.decide import (
     EMPTY_PLAN,
     Abandoned,
+    Cancelled,
     Command,
     Decision,
     Event,
@@ -24,6 +26,8 @@ from orchestrator.decide import (
     Plan,
     Reported,
     Requested,
+    Resolved,
+    Retried,
     Rules,
     RunRequest,
     RunState,
@@ -89,6 +93,12 @@ class Fold:
             event = self._requested(message, arrival, plans)
         elif isinstance(message, TimerFired):
             event = Woken(self._at, message.due_at)
+        elif isinstance(message, CancelRun):
+            event = Cancelled(self._at, message)
+        elif isinstance(message, RetryRun):
+            event = Retried(self._at, message)
+        elif isinstance(message, ResolveExecution):
+            event = Resolved(self._at, message)
         else:
             event = Reported(self._at, message)
         decision = self._decide(event, arrival.traceparent or self._traceparent)
@@ -147,7 +157,11 @@ class Fold:
             for row in decision.rows:
                 earlier = self._rows.get(row.node_id)
                 self._rows[row.node_id] = (
-                    row if earlier is None else row._replace(created_at=earlier.created_at)
+                    row
+                    if earlier is None
+                    else row._replace(
+                        created_at=earlier.created_at, is_late=row.is_late and earlier.is_late
+                    )
                 )
         else:
             self._has_ignored = True

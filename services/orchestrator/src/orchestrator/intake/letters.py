@@ -14,7 +14,7 @@ TEXTS = {
     "invalid_message": "the value is not as the topic's schema says",
     "invalid_id": "an id is no UUID in its canonical form",
     "unknown_run": "there is no such run",
-    "foreign_status": "the status is of no execution of the run that it names",
+    "foreign_status": "it is of no execution of the run that it names",
     "unstorable": "what follows from it cannot be stored: the run has failed",
     "internal_error": "what follows from it could not be decided: the run has failed",
     "hopeless": "what follows from it cannot be stored, and the run's failure neither",

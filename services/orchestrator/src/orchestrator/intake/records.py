@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NODE_STATUS, NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -11,7 +12,10 @@ from mirsal_contracts.timers import TimerFired
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1, RUN_TIMERS_V1
 from pydantic import ValidationError
 
-Incoming: TypeAlias = RunRequested | NodeSucceeded | NodeFailed | NodeUnconfirmed | TimerFired
+Control: TypeAlias = CancelRun | RetryRun | ResolveExecution
+Incoming: TypeAlias = (
+    RunRequested | Control | NodeSucceeded | NodeFailed | NodeUnconfirmed | TimerFired
+)
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -62,8 +66,13 @@ class _Kind(NamedTuple):
     types: frozenset[str]
 
 
-# A run's request comes before its statuses, whatever topic was read first; a timer that fired
-# while an answer was on its way comes last, and then often finds nothing to do.
+# A run's request comes before its statuses, whatever topic was read first; what a person wants of
+# it after those, since they had happened; a timer that fired while an answer was on its way comes
+# last, and then often finds nothing to do.
+_CONTROLS: Mapping[str, _Kind] = {
+    message.TYPE: _Kind(2, message.model_validate_json, frozenset({message.TYPE}))
+    for message in (CancelRun, RetryRun, ResolveExecution)
+}
 KINDS: Mapping[str, _Kind] = {
     EXECUTIONS_REQUESTED_V1.name: _Kind(
         0, RunRequested.model_validate_json, frozenset({RunRequested.TYPE})
@@ -73,7 +82,7 @@ KINDS: Mapping[str, _Kind] = {
         NODE_STATUS.validate_json,
         frozenset({NodeSucceeded.TYPE, NodeFailed.TYPE, NodeUnconfirmed.TYPE}),
     ),
-    RUN_TIMERS_V1.name: _Kind(2, TimerFired.model_validate_json, frozenset({TimerFired.TYPE})),
+    RUN_TIMERS_V1.name: _Kind(3, TimerFired.model_validate_json, frozenset({TimerFired.TYPE})),
 }
 TOPICS = tuple(KINDS)
 
@@ -87,6 +96,8 @@ def read_record(record: Record, prefix: str) -> Arrival | Unreadable:
             traceparent = (value or b"").decode("ascii", "replace")
         elif name == "ce_type":
             type_name = (value or b"").decode("ascii", "replace")
+    if kind.rank == 0:
+        kind = _CONTROLS.get(type_name, kind)
     is_request = kind.rank == 0
     if not record.value:
         return Unreadable(record, "no_value", is_request)

@@ -15,7 +15,7 @@ COUNTED = frozenset({"succeeded", "failed", "skipped", "cancelled", "unconfirmed
 
 def bucket_of(row: ExecutionRow) -> float | None:
     """The smallest bound that the duration does not pass; None for what does not count yet."""
-    if row.status not in COUNTED:
+    if row.status not in COUNTED or row.is_late:
         return None
     if row.duration_ms is None:
         return NO_TIME

@@ -33,7 +33,9 @@ begun AS (
 moved AS (
     UPDATE runs
        SET status = new.status, state = new.state, error = new.error, wake_at = new.wake_at,
-           ended_at = new.ended_at, leased_until = NULL, updated_at = now(),
+           ended_at = CASE WHEN new.ended_at IS NOT NULL
+                           THEN coalesce(runs.ended_at, new.ended_at) END,
+           leased_until = NULL, updated_at = now(),
            revision = runs.revision + 1
       FROM unnest($20::uuid[], $21::integer[], $22::text[], $23::json[], $24::jsonb[],
                   $25::timestamptz[], $26::timestamptz[])
