@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MIGRATION_SECONDS = 60
 KAFKA_SECONDS = 20
+ASKED = RunRequested.TYPE
 WELCOME: dict[str, Any] = {
     "name": "Welcome",
     "nodes": [
@@ -104,6 +105,29 @@ class Gateway:
                     (depth,) = await read_depths(self.settings, {EXECUTIONS_REQUESTED_V1.name: ""})
                     return depth.depth
 
+    async def find_controls(self, run_id: str, count: int = 1) -> list[dict[str, Any]]:
+        """What was wanted of a run, with each message's type, once there are so many."""
+        topic = self.settings.topic_prefix + EXECUTIONS_REQUESTED_V1.name
+        consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=self.settings.kafka_bootstrap_servers,
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        found: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(KAFKA_SECONDS):
+                while len(found) < count:
+                    for records in (await consumer.getmany(timeout_ms=200)).values():
+                        found += [
+                            {"type": type_of(each), **orjson.loads(each.value or b"")}
+                            for each in records
+                            if each.key == run_id.encode() and type_of(each) != ASKED
+                        ]
+        finally:
+            await consumer.stop()
+        return found
+
     async def find_requests(self, *run_ids: str) -> list[Requested]:
         """The records of these runs, in their order in Kafka; waits until each has one."""
         topic = self.settings.topic_prefix + EXECUTIONS_REQUESTED_V1.name
@@ -118,7 +142,9 @@ class Gateway:
             async with asyncio.timeout(KAFKA_SECONDS):
                 while not set(run_ids) <= {each.request.run_id for each in found}:
                     for records in (await consumer.getmany(timeout_ms=200)).values():
-                        found += [Requested.read(each) for each in records]
+                        found += [
+                            Requested.read(each) for each in records if type_of(each) == ASKED
+                        ]
         finally:
             await consumer.stop()
         return [each for each in found if each.request.run_id in run_ids]
@@ -126,6 +152,11 @@ class Gateway:
     async def add_key(self, workspace: str, **options: Any) -> str:
         """Another key, of any workspace."""
         return await store_key(self.settings, workspace, **options)
+
+
+def type_of(record: "ConsumerRecord[bytes, bytes]") -> str:
+    """What a record says it is."""
+    return Envelope.from_headers(record.headers).type
 
 
 async def store_key(settings: GatewaySettings, workspace: str, **options: Any) -> str:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.auth.admission import Admission
+from gateway.controls import endpoints as controls
 from gateway.docs_page import docs_router
 from gateway.executions import code_endpoints as code
 from gateway.executions import endpoints as executions
@@ -65,8 +66,8 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
         # Its own would record what callers sent; `mirsal_runtime.telemetry` does not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    routers = (runs.router, events.router, executions.router, code.router, workflows.router)
-    for router in (*routers, leads.router, health.router):
+    routers = (runs.router, events.router, controls.router, executions.router, code.router)
+    for router in (*routers, workflows.router, leads.router, health.router):
         app.include_router(router)
     if with_metrics:
         app.include_router(health.metrics_router)

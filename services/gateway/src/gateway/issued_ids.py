@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-Kind: TypeAlias = Literal["run", "execution"]
+Kind: TypeAlias = Literal["run", "execution", "control"]
 
 STEM_BYTES = 12
 FRESH_SECONDS = 15 * 60

@@ -97,6 +97,11 @@ def not_found(detail: str, faults: Sequence[Fault] = ()) -> Problem:
     return Problem(404, "not-found", "Not found", detail, faults=faults)
 
 
+def conflict(detail: str) -> Problem:
+    """409: what is asked for does not fit how things are."""
+    return Problem(409, "conflict", "Conflict", detail)
+
+
 def invalid(faults: Sequence[Fault]) -> Problem:
     """422: the request was understood and says something impossible."""
     detail = faults[0].message if len(faults) == 1 else f"{len(faults)} things are wrong."

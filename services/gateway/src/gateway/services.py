@@ -18,6 +18,8 @@ from gateway.auth.rate_limit import RateLimiter
 from gateway.auth.schemas import Principal
 from gateway.auth.service import Doorkeeper
 from gateway.auth.store import KeyStore
+from gateway.controls.service import Controls
+from gateway.controls.store import ControlStore
 from gateway.executions.service import DirectCalls, Executions
 from gateway.executions.store import ExecutionStore
 from gateway.health.service import Health
@@ -53,6 +55,7 @@ class Services(NamedTuple):
     runs: Runs
     direct: DirectCalls
     executions: Executions
+    controls: Controls
     lookout: Lookout
     feed: ChangeFeed
     health: Health
@@ -98,12 +101,14 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         stack.callback(feed.close)
         sweeper = asyncio.create_task(_sweep(starts))
         stack.callback(sweeper.cancel)
+        runs = Runs(launcher, RunStore(views), starts, lookout)
         yield Services(
             door=Door(doorkeeper, limiter, settings.rate_limit_per_minute),
             workflows=workflows,
             leads=Leads(LeadStore(own), settings.default_region),
             starts=Starts(finder, GraphShelf(workflow_store), launcher),
-            runs=Runs(launcher, RunStore(views), starts, lookout),
+            runs=runs,
+            controls=Controls(runs, ControlStore(views), launcher, intake),
             direct=DirectCalls(finder, launcher),
             executions=Executions(launcher, ExecutionStore(views), starts, workflows, lookout),
             lookout=lookout,

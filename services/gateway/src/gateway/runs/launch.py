@@ -71,6 +71,13 @@ class Deadlines(NamedTuple):
         return cls(now + READ_SECONDS, now + ANSWER_SECONDS)
 
 
+class Claimed(NamedTuple):
+    """The stem of a call's ids, and whether an earlier call had it first."""
+
+    stem: bytes
+    is_repeated: bool
+
+
 class Launcher:
     """Gives a call its id, once, and gets its runs into Kafka."""
 
@@ -80,13 +87,17 @@ class Launcher:
         self._claims: Batcher[Claim, Claim] = Batcher(store.claim)
 
     async def stem_for(self, call: Call) -> bytes:
+        """The stem that `claim` gives."""
+        return (await self.claim(call)).stem
+
+    async def claim(self, call: Call) -> Claimed:
         """The stem of the call's ids: that of the first call with the same Idempotency-Key.
 
         Raises a 422 `Problem` if that call said something else, and `DatabaseUnavailable`.
         """
         stem = new_stem()
         if call.key is None:
-            return stem
+            return Claimed(stem, is_repeated=False)
         workspace = call.caller.workspace
         claim = Claim(
             workspace,
@@ -99,7 +110,7 @@ class Launcher:
         if first.body_hash != claim.body_hash:
             text = "another call was made with this key already: use a new key for a new call"
             raise invalid([Fault(text, parameter="Idempotency-Key")])
-        return first.id.bytes[:STEM_BYTES]
+        return Claimed(first.id.bytes[:STEM_BYTES], is_repeated=first.id != claim.id)
 
     async def launch(
         self,

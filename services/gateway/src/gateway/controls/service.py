@@ -1,0 +1,145 @@
+"""Handing on what people want of runs, once what they see allows it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
+from mirsal_contracts.message import Envelope
+from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
+from mirsal_runtime.broker import BrokerUnavailable, Outgoing
+
+from gateway.controls.schemas import ControlAccepted, Decide
+from gateway.controls.store import ControlStore
+from gateway.problems import Problem, conflict, not_found, unavailable
+from gateway.publishing import Intake
+from gateway.runs.launch import SOURCE, Call, Deadlines, Launcher
+from gateway.runs.schemas import FINAL_RUNS, RunView
+from gateway.runs.service import RUN_PATH, Runs
+from gateway.store import DatabaseUnavailable
+
+LONGEST_REST: Final = timedelta(days=7)
+"""Later the connectors may have forgotten what they did for the run."""
+
+_Message: TypeAlias = CancelRun | RetryRun | ResolveExecution
+_Make: TypeAlias = Callable[[dict[str, Any]], _Message]
+
+
+class Controls:
+    """Publishes controls. Raises `Problem` and `DatabaseUnavailable`.
+
+    What does not fit what is seen is refused with 409; a repeated call with its Idempotency-Key
+    is not, since the first one may have changed what is seen.
+    """
+
+    def __init__(self, runs: Runs, store: ControlStore, launcher: Launcher, intake: Intake) -> None:
+        self._runs = runs
+        self._store = store
+        self._launcher = launcher
+        self._intake = intake
+
+    async def cancel(self, call: Call, run_id: str) -> ControlAccepted:
+        """Have the run end."""
+
+        def refuse(run: RunView) -> Problem | None:
+            return conflict(f"The run is {run.status}.") if run.status in FINAL_RUNS else None
+
+        return await self._control_run(call, run_id, refuse, lambda ids: CancelRun(**ids))
+
+    async def retry(self, call: Call, run_id: str) -> ControlAccepted:
+        """Have the run go on from what failed or was cancelled."""
+
+        def refuse(run: RunView) -> Problem | None:
+            if run.status not in {"failed", "cancelled"}:
+                return conflict(f"The run is {run.status}: only a failed or cancelled one goes on.")
+            if run.ended_at is not None and run.ended_at < datetime.now(UTC) - LONGEST_REST:
+                return conflict(f"The run ended more than {LONGEST_REST.days} days ago.")
+            return None
+
+        return await self._control_run(call, run_id, refuse, lambda ids: RetryRun(**ids))
+
+    async def decide(self, call: Call, execution_id: str, wanted: Decide) -> ControlAccepted:
+        """Say what became of an execution that rests."""
+        deadlines = Deadlines.from_now()
+        try:
+            async with asyncio.timeout_at(deadlines.read):
+                found = await self._store.find(call.caller.workspace, execution_id)
+                if found is None:
+                    raise not_found("There is no such execution.")
+                claimed = await self._launcher.claim(call)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
+        if not claimed.is_repeated:
+            if found.status not in {"unconfirmed", "waiting"}:
+                raise conflict(f"The execution is {found.status}: there is nothing to decide.")
+            if wanted.verdict == "resend" and found.is_failing:
+                raise conflict("The run has failed elsewhere: nothing of it is sent any more.")
+        return await self._publish(
+            call,
+            found.run_id,
+            claimed.stem,
+            deadlines,
+            lambda ids: ResolveExecution(
+                **ids,
+                execution_id=found.execution_id,
+                node_id=found.node_id,
+                attempt=found.attempt,
+                verdict=wanted.verdict,
+            ),
+        )
+
+    async def _control_run(
+        self,
+        call: Call,
+        run_id: str,
+        refuse: Callable[[RunView], Problem | None],
+        make: _Make,
+    ) -> ControlAccepted:
+        deadlines = Deadlines.from_now()
+        try:
+            async with asyncio.timeout_at(deadlines.read):
+                run = await self._runs.read(call.caller, run_id)
+                claimed = await self._launcher.claim(call)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
+        refusal = None if claimed.is_repeated else refuse(run)
+        if refusal is not None:
+            raise refusal
+        return await self._publish(call, run.run_id, claimed.stem, deadlines, make)
+
+    async def _publish(
+        self, call: Call, run_id: str, stem: bytes, deadlines: Deadlines, make: _Make
+    ) -> ControlAccepted:
+        control_id = self._launcher.issuer.name("control", call.caller.workspace, stem)
+        now = datetime.now(UTC)
+        message = make(
+            {
+                "workspace": call.caller.workspace,
+                "run_id": run_id,
+                "control_id": control_id,
+                "requested_by": call.caller.name,
+                "requested_at": now,
+            }
+        )
+        envelope = Envelope(
+            id=control_id,
+            type=message.TYPE,
+            source=SOURCE,
+            subject=run_id,
+            workspace=call.caller.workspace,
+            time=now.isoformat(),
+            traceparent=call.traceparent,
+        )
+        outgoing = Outgoing(
+            EXECUTIONS_REQUESTED_V1.name, run_id, message.to_json(), envelope.to_headers()
+        )
+        try:
+            await self._intake.publish([outgoing], until=deadlines.answer)
+        except BrokerUnavailable as error:
+            raise unavailable(
+                "Kafka did not acknowledge, so whether this counts is open. Call again with the "
+                "same Idempotency-Key.",
+                members={"controlId": control_id},
+            ) from error
+        return ControlAccepted(control_id=control_id, run_id=run_id, status_url=RUN_PATH + run_id)
