@@ -30,7 +30,14 @@ from gateway.workflows import endpoints as workflows
 
 TITLE = "Mirsal"
 VERSION = "1.0.0"
-_EXPOSED = ["Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
+_EXPOSED = [
+    "ETag",
+    "Location",
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+]
 
 _OFTEN = (
     runs.start_run,
@@ -92,6 +99,8 @@ def _frame(app: ASGIApp, cors_origins: tuple[str, ...]) -> ASGIApp:
                 "x-api-key",
                 "content-type",
                 "idempotency-key",
+                "if-match",
+                "if-none-match",
                 "last-event-id",
                 "traceparent",
             ],

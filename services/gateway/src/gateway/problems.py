@@ -102,6 +102,13 @@ def conflict(detail: str) -> Problem:
     return Problem(409, "conflict", "Conflict", detail)
 
 
+def moved_on(version: int) -> Problem:
+    """412: the newest version is not the one that the caller knows; 0 for none."""
+    detail = f"The newest version is {version}." if version else "There is no such workflow yet."
+    headers = {"ETag": f'"{version}"'} if version else None
+    return Problem(412, "precondition-failed", "Precondition failed", detail, headers=headers)
+
+
 def invalid(faults: Sequence[Fault]) -> Problem:
     """422: the request was understood and says something impossible."""
     detail = faults[0].message if len(faults) == 1 else f"{len(faults)} things are wrong."

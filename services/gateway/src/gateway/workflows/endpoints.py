@@ -1,6 +1,6 @@
 """The workflow calls."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
 from gateway.replies import reply
 from gateway.services import caller_of, services_of
 from gateway.shapes import Identifier
+from gateway.workflows.entity_tags import IF_MATCH, IF_NONE_MATCH, expected_versions, tag_of
 from gateway.workflows.schemas import (
     MOST_VERSIONS,
     VersionPage,
@@ -26,6 +27,7 @@ router = APIRouter(prefix="/api/automation", tags=["Workflows"])
 WORKFLOW_PATH = "/api/automation/workflow/"
 WorkflowId = Annotated[str, Path(alias="workflowId", description="The workflow's id.")]
 
+_ETAG: Final = {"ETag": "The version, for `If-Match`."}
 DRAFT = {
     "name": "Welcome",
     "description": "Greets a new lead",
@@ -66,11 +68,11 @@ _SUMMARY = {
     summary="Save a workflow",
     description="Each save that changes something is a new immutable version; one that says what "
     "the newest version says makes none. Every mistake is named by its JSON pointer.",
-    openapi_extra=takes(WorkflowDraft, DRAFT),
+    openapi_extra={**takes(WorkflowDraft, DRAFT), "parameters": [IF_MATCH, IF_NONE_MATCH]},
     responses={
-        200: gives(WorkflowView, _VIEW),
-        201: gives(WorkflowView, {**_VIEW, "version": 1}),
-        **refusals(408, 413, 422),
+        200: gives(WorkflowView, _VIEW, headers=_ETAG),
+        201: gives(WorkflowView, {**_VIEW, "version": 1}, headers=_ETAG),
+        **refusals(408, 412, 413, 422),
     },
 )
 async def save_workflow(
@@ -78,8 +80,9 @@ async def save_workflow(
     workflow_id: Annotated[Identifier, Path(alias="workflowId", description="The workflow's id.")],
 ) -> Response:
     draft = await read_model(request, WorkflowDraft)
-    view, is_new = await services_of(request).workflows.save(caller_of(request), workflow_id, draft)
-    return reply(view, 201 if is_new else 200)
+    workflows, expected = services_of(request).workflows, expected_versions(request.headers)
+    view, is_new = await workflows.save(caller_of(request), workflow_id, draft, expected)
+    return reply(view, 201 if is_new else 200, headers={"ETag": tag_of(view.version)})
 
 
 @router.post(
@@ -104,10 +107,11 @@ async def create_workflow(request: Request) -> Response:
 @router.get(
     "/workflow/{workflowId}",
     summary="Read a workflow",
-    responses={200: gives(WorkflowView, _VIEW), **refusals(403)},
+    responses={200: gives(WorkflowView, _VIEW, headers=_ETAG), **refusals(403)},
 )
 async def read_workflow(request: Request, workflow_id: WorkflowId) -> Response:
-    return reply(await services_of(request).workflows.read(caller_of(request), workflow_id))
+    view = await services_of(request).workflows.read(caller_of(request), workflow_id)
+    return reply(view, headers={"ETag": tag_of(view.version)})
 
 
 @router.get(

@@ -1,11 +1,15 @@
 -- name: save
 -- Write a definition and its version. No row comes back where nothing differs from the newest
 -- version, whatever the order of members. $9 are the nodes once more, in the order as written.
--- The conflict's row lock puts concurrent saves of one workflow in an order.
+-- $10 are the versions of which one must be the newest, 0 for a workflow that is not yet; null
+-- takes any. The conflict's row lock puts concurrent saves of one workflow in an order.
 WITH saved AS (
     INSERT INTO workflow_definitions AS old
            (workspace, workflow_id, name, description, nodes, connections, triggers, created_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    SELECT $1, $2, $3, $4, $5::jsonb, $6::jsonb, $7::jsonb, $8
+     WHERE $10::integer[] IS NULL
+        OR 0 = ANY ($10)
+        OR EXISTS (SELECT FROM workflow_definitions WHERE workspace = $1 AND workflow_id = $2)
     ON CONFLICT (workspace, workflow_id) DO UPDATE
        SET version = old.version + 1,
            name = excluded.name,
@@ -17,6 +21,7 @@ WITH saved AS (
      WHERE (old.name, old.description, old.nodes, old.connections, old.triggers)
         IS DISTINCT FROM (excluded.name, excluded.description, excluded.nodes,
                           excluded.connections, excluded.triggers)
+       AND ($10 IS NULL OR old.version = ANY ($10))
     RETURNING *
 ), kept AS (
     INSERT INTO workflow_versions

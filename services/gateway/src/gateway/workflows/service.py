@@ -1,10 +1,11 @@
 """Saving and reading workflow definitions."""
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 from gateway.auth.schemas import Principal
 from gateway.paging import Cursor, cut_page, read_cursor
-from gateway.problems import Fault, access_denied, invalid, not_found
+from gateway.problems import Fault, access_denied, invalid, moved_on, not_found
 from gateway.workflows.schemas import (
     MOST_VERSIONS,
     VersionPage,
@@ -24,20 +25,29 @@ class Workflows:
         self._store = store
 
     async def save(
-        self, caller: Principal, workflow_id: str, draft: WorkflowDraft
+        self,
+        caller: Principal,
+        workflow_id: str,
+        draft: WorkflowDraft,
+        expected: Sequence[int] | None = None,
     ) -> tuple[WorkflowView, bool]:
         """The workflow after the save, and whether it is new.
 
         A definition that says what the newest version says makes no version: the same save twice
-        is one save.
+        is one save. A 412 `Problem` where the newest version is none of the `expected` ones; 0
+        stands for a workflow that there is not yet.
         """
         faults = find_faults(draft)
         if faults:
             raise invalid(faults)
-        saved = await self._store.save(caller.workspace, workflow_id, draft, caller.name)
+        saved = await self._store.save(caller.workspace, workflow_id, draft, caller.name, expected)
         if saved is not None:
             return saved, saved.version == 1
-        return await self.read(caller, workflow_id), False
+        view = await self._store.read(caller.workspace, workflow_id)
+        newest = 0 if view is None else view.version
+        if view is None or (expected is not None and newest not in expected):
+            raise moved_on(newest)
+        return view, False
 
     async def create(self, caller: Principal, draft: WorkflowDraft) -> WorkflowView:
         """A workflow under an id that the server makes."""

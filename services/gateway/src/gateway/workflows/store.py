@@ -36,9 +36,14 @@ class WorkflowStore:
         self._database = database
 
     async def save(
-        self, workspace: str, workflow_id: str, draft: WorkflowDraft, author: str
+        self,
+        workspace: str,
+        workflow_id: str,
+        draft: WorkflowDraft,
+        author: str,
+        expected: Sequence[int] | None = None,
     ) -> WorkflowView | None:
-        """The new version; None if the newest one says the same already."""
+        """The new version; None if the newest one says the same already, or is not `expected`."""
         document = draft.model_dump(mode="json", by_alias=True, exclude_none=True)
         row = await self._database.fetch_row(
             _SQL["save"],
@@ -51,6 +56,7 @@ class WorkflowStore:
             document["triggers"],
             author,
             orjson.dumps(document["nodes"]).decode(),
+            None if expected is None else list(expected),
         )
         return None if row is None else WorkflowView(**_members(row))
 
