@@ -77,23 +77,26 @@ async def test_a_decision_names_the_attempt_that_was_seen(gateway: Gateway) -> N
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "verdict", "answer"),
+    ("status", "beside", "verdict", "answer"),
     [
-        ("waiting", None, "give_up", 202),
-        ("unconfirmed", {"code": "x"}, "sent", 202),
-        ("unconfirmed", {"code": "x"}, "resend", 409),
-        ("succeeded", None, "sent", 409),
-        ("queued", None, "resend", 409),
-        ("unconfirmed", None, "perhaps", 422),
+        ("waiting", "queued", "give_up", 202),
+        ("unconfirmed", "succeeded", "resend", 202),
+        ("unconfirmed", "failed", "sent", 202),
+        ("unconfirmed", "failed", "resend", 409),
+        ("succeeded", "queued", "sent", 409),
+        ("queued", "queued", "resend", 409),
+        ("unconfirmed", "queued", "perhaps", 422),
     ],
 )
 async def test_what_is_not_in_doubt_is_not_decided(
-    gateway: Gateway, status: str, error: Any, verdict: str, answer: int
+    gateway: Gateway, status: str, beside: str, verdict: str, answer: int
 ) -> None:
     run_id = await add_run(gateway, **PAUSED)
+    # Why a run rests is its error, too: only a failed execution says that it is failing.
     await gateway.sql.execute(
-        "UPDATE orchestrator.runs SET error = $2 WHERE id = $1", run_id, error
+        "UPDATE orchestrator.runs SET error = $2 WHERE id = $1", run_id, {"code": "answer_lost"}
     )
+    await add_execution(gateway, run_id=run_id, node_id="beside", status=beside)
     execution_id = await add_execution(gateway, run_id=run_id, status=status)
     told = await gateway.client.post(DECIDE.format(execution_id), json={"verdict": verdict})
     assert told.status_code == answer, told.text

@@ -7,6 +7,7 @@ import jsonschema_rs
 import pytest
 import yaml
 from mirsal_contracts.commands import RunNode
+from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
 from mirsal_contracts.message import Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NODE_STATUS, NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -23,7 +24,20 @@ READERS: dict[str, TypeAdapter[Message]] = {
     "node.statuses": NODE_STATUS,  # type: ignore[dict-item]  # a union, each member a Message
     "run.timers": TypeAdapter(TimerFired),
 }
-MODELS = (RunRequested, RunNode, NodeSucceeded, NodeFailed, NodeUnconfirmed, TimerFired)
+CONTROLS: tuple[type[Message], ...] = (CancelRun, RetryRun, ResolveExecution)
+# The header says which of the topic's messages it is; an example's file is named after it.
+READERS_BY_KIND: dict[str, TypeAdapter[Message]] = {
+    each.TYPE.removeprefix("mirsal.").removesuffix(".v1"): TypeAdapter(each) for each in CONTROLS
+}
+MODELS = (
+    RunRequested,
+    *CONTROLS,
+    RunNode,
+    NodeSucceeded,
+    NodeFailed,
+    NodeUnconfirmed,
+    TimerFired,
+)
 
 
 def label(path: Path) -> str:
@@ -33,7 +47,12 @@ def label(path: Path) -> str:
 
 def read(path: Path) -> Message:
     """The example, read as its topic's consumers do."""
-    return READERS[path.parts[-3]].validate_json(path.read_bytes())
+    return reader_of(path).validate_json(path.read_bytes())
+
+
+def reader_of(path: Path) -> TypeAdapter[Message]:
+    """What the topic's consumers read the example with."""
+    return READERS_BY_KIND.get(path.stem) or READERS[path.parts[-3]]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=label)
@@ -57,7 +76,7 @@ def test_an_example_satisfies_its_committed_schema(path: Path) -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=label)
 def test_a_newer_writer_may_add_members(path: Path) -> None:
     newer = json.loads(path.read_text("utf-8")) | {"addedLater": {"deep": [1]}}
-    reader = READERS[path.parts[-3]]
+    reader = reader_of(path)
     assert reader.validate_json(json.dumps(newer)) == read(path)
 
 

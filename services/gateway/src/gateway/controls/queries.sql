@@ -1,6 +1,6 @@
 -- name: find_execution
-SELECT run.run_id, run.error IS NOT NULL AS is_failing, log.node_id, log.attempt, log.status,
-       log.execution_id
+SELECT log.run_id, log.node_id, log.attempt, log.status, log.execution_id,
+       EXISTS (SELECT FROM orchestrator.published_executions AS other
+                WHERE other.run_id = log.run_id AND other.status = 'failed') AS is_failing
   FROM orchestrator.published_executions AS log
-  JOIN orchestrator.published_runs AS run USING (run_id)
  WHERE log.execution_id = $1 AND log.workspace = $2;
