@@ -82,6 +82,14 @@ def test_a_retry_starts_what_the_failure_kept_from_starting() -> None:
     assert run.phases["c"] == "queued"
 
 
+def test_a_retry_starts_what_was_ready_while_the_run_failed() -> None:
+    run = started(draw([A, B, C], "a>c"))
+    run.fail("b", "permanent")
+    run.succeed("a")
+    assert run.status == "failed"
+    assert {each.message.node_id for each in run.retry().commands} == {"b", "c"}
+
+
 def test_a_retry_that_is_redelivered_sends_the_same_again_and_none_after_another_failure() -> None:
     run = started(draw([A]))
     run.fail("a", "permanent")

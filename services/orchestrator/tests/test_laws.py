@@ -239,6 +239,11 @@ class RunMachine(RuleBasedStateMachine):
         }
 
     @invariant()
+    def what_succeeded_left_nothing_out(self) -> None:
+        if self.run.status == "succeeded":
+            assert set(self.run.now.nodes) == set(self.run.plan.steps)
+
+    @invariant()
     def the_state_is_what_is_stored(self) -> None:
         assert RunState.from_json(self.run.now.to_json()) == self.run.now
 
