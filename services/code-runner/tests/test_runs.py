@@ -45,6 +45,7 @@ async def test_the_languages_work(machine: Machine, language: str, code: str, re
     ("language", "code", "kind", "place"),
     [
         ("python", "def main(input):\n    return input['x']", "KeyError", (2, 12)),
+        ("python", "def main(i):\n    return 'مرحبا' + i['x']", "KeyError", (2, 22)),
         ("python", "def main(input:\n    pass", "SyntaxError", (1, 9)),
         ("python", "import numpy\ndef main(input): pass", "ModuleNotFoundError", (1, 1)),
         ("javascript", "function main(input) {\n  return input.x.y;\n}", "TypeError", (2, 3)),
@@ -90,6 +91,15 @@ async def test_time_runs_out_and_the_logs_stay(
     assert (await machine.run(language, ECHO[language], 1)).verdict.result == 1
     # What overran inside the guest was interrupted; what slept outside of it cost its box.
     assert machine.crew.kills == (1 if codes is ASLEEP else 0)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+async def test_a_line_that_was_begun_is_there_after_a_mistake(
+    machine: Machine, stream: str
+) -> None:
+    code = f"import sys\ndef main(input):\n    print('begun', end='', file=sys.{stream})\n    1 / 0"
+    ran = await machine.run("python", code)
+    assert (ran.verdict.outcome, ran.logs) == ("user_error", "begun")
 
 
 async def test_logs_are_cut_at_their_limit(machine: Machine) -> None:

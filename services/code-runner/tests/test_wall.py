@@ -1,6 +1,10 @@
 """The wall's parts: what the filter lets through, and that a runner without them does not start."""
 
+import asyncio
+import os
 import platform
+import resource
+import signal
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +18,7 @@ from code_runner.lockdown import MANDATORY, PARTS, lacking
 from code_runner.seccomp import ALLOW, DEADLY, KILL, MACHINES, program
 from code_runner.settings import CodeSettings
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 
 def verdict_of(machine: str, name: str, argument: int = 0, index: int = 0) -> int:
@@ -49,6 +54,9 @@ def test_the_filter_says_no(machine: str) -> None:
     assert verdict_of(machine, "mprotect", 5, index=2) & 0xFFFF == 1
     assert verdict_of(machine, "prctl", 15) == ALLOW
     assert verdict_of(machine, "prctl", 8) & 0xFFFF == 1
+    assert verdict_of(machine, "fcntl", 4, index=1) == ALLOW
+    for owner_or_signal in (8, 10, 15):
+        assert verdict_of(machine, "fcntl", owner_or_signal, index=1) & 0xFFFF == 1
     assert verdict_of(machine, "socketpair", 2) & 0xFFFF == 1
 
 
@@ -68,6 +76,53 @@ async def test_a_runner_without_its_wall_does_not_start(
     told = Crew(artefacts, boxes=2, runs_per_box=10, do_without=frozenset({"empty_environment"}))
     await told.start()
     await told.close()
+
+
+async def test_a_later_box_without_its_wall_is_not_used(
+    artefacts: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = Crew(artefacts, boxes=2, runs_per_box=10)
+    try:
+        await crew.start()
+        whole = set(crew.pids)
+        with monkeypatch.context() as weak:
+            weak.setattr(process, "BOX_ENVIRONMENT", {"SECRET": "x"})
+            with capture_logs() as said:
+                os.kill(min(whole), signal.SIGKILL)
+                async with asyncio.timeout(20):
+                    while not any("empty_environment" in str(each) for each in said):
+                        await asyncio.sleep(0.05)
+            assert crew.pids == [pid for pid in crew.pids if pid in whole]
+        async with asyncio.timeout(20):
+            while len(crew.pids) < len(whole):
+                await asyncio.sleep(0.05)
+    finally:
+        await crew.close()
+
+
+async def test_a_box_that_finds_no_descriptor_is_started_later(
+    artefacts: Mapping[str, Path],
+) -> None:
+    crew = Crew(artefacts, boxes=2, runs_per_box=10)
+    try:
+        await crew.start()
+        before = set(crew.pids)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with capture_logs() as said:
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+                os.kill(min(before), signal.SIGKILL)
+                async with asyncio.timeout(20):
+                    while not said:
+                        await asyncio.sleep(0.05)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert said[0]["event"] == "box_not_started"
+        async with asyncio.timeout(20):
+            while len(crew.pids) < len(before):
+                await asyncio.sleep(0.05)
+    finally:
+        await crew.close()
 
 
 def test_only_landlock_may_be_missing_untold() -> None:

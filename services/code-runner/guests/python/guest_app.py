@@ -107,9 +107,9 @@ class WitWorld(wit_world.WitWorld):
             sys.stdout.flush()
             sys.stderr.flush()
         except MemoryError as error:
-            return _dumps({"outcome": "memory", "error": _fault_of(error)})
+            return _failed("memory", error)
         except BaseException as error:
-            return _dumps({"outcome": "user_error", "error": _fault_of(error)})
+            return _failed("user_error", error)
         return answer
 
 
@@ -138,6 +138,15 @@ async def _awaited(awaitable):
     return await awaitable
 
 
+def _failed(outcome, error):
+    answer = _dumps({"outcome": outcome, "error": _fault_of(error)})
+    for stream in (sys.stdout, sys.stderr):
+        # A line that was begun is shown too; the user may have put anything in the stream's place.
+        with contextlib.suppress(BaseException):
+            stream.flush()
+    return answer
+
+
 def _fault_of(error):
     """What the user is told: only places in their own code."""
     fault = {"type": _text(lambda: type(error).__name__), "message": _text(lambda: _message(error))}
@@ -154,11 +163,17 @@ def _fault_of(error):
             last = frames[-1]
             fault["line"] = last.lineno
             if last.colno is not None:
-                fault["column"] = last.colno + 1
+                fault["column"] = _column_of(last)
         fault["traceback"] = "".join(traceback.format_list(frames[-20:]))[-8000:]
     except BaseException:
         fault.setdefault("traceback", "")
     return fault
+
+
+def _column_of(frame):
+    """In characters, as an editor counts: the interpreter counts bytes."""
+    line = linecache.getline(USER_FILE, frame.lineno)
+    return len(line.encode()[: frame.colno].decode("utf-8", "ignore")) + 1
 
 
 def _message(error):

@@ -52,9 +52,16 @@ def main(arguments: list[str]) -> None:
 
 def answer_of(ended: Ended) -> dict[str, Any]:
     """What the parent is told. A reply too long for a frame is left out."""
-    if ended.reply is not None and len(ended.reply) > MOST_FROM_BOX // 6 - 1000:
+    if ended.reply is not None and not fits(ended.reply):
         return {"tooLong": True}
     return {"reply": ended.reply, "trap": ended.trap, "overran": ended.overran}
+
+
+def fits(reply: str) -> bool:
+    """Whether a frame can hold the reply: of a byte of UTF-8, JSON makes six at most."""
+    most = MOST_FROM_BOX // 6 - 1000
+    # The characters first: a reply as large as the guest's memory is not copied.
+    return len(reply) <= most and len(reply.encode("utf-8", "surrogatepass")) <= most
 
 
 def read_frame(socket: int) -> bytes:

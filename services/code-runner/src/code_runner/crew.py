@@ -69,7 +69,7 @@ class Crew:
     async def start(self) -> None:
         """Have all boxes warm. Raises `BoxDied` and `WallTooWeak`."""
         first = await self._start_box()
-        missing = [part for part in lacking(dict(first.wall)) if part not in self._do_without]
+        missing = self._missing(first)
         log.info("box_wall", **first.wall)
         if missing:
             await self.close()
@@ -147,8 +147,17 @@ class Crew:
         self._idle.append(box)
         self._spawn(self._watch(box))
 
+    def _missing(self, box: Box) -> list[Part]:
+        return [part for part in lacking(dict(box.wall)) if part not in self._do_without]
+
     async def _start_one(self) -> None:
-        self._add(await self._start_box())
+        box = await self._start_box()
+        missing = self._missing(box)
+        if missing:
+            await box.kill()
+            self._all.discard(box)
+            raise BoxDied(f"its wall lacks {', '.join(missing)}")
+        self._add(box)
 
     async def _start_box(self) -> Box:
         """A start is never broken off: what it has begun could not be ended for sure."""
@@ -177,7 +186,8 @@ class Crew:
         while not self._closing:
             try:
                 await self._start_one()
-            except BoxDied as error:
+            except (BoxDied, OSError) as error:
+                # Descriptors or memory may be short for a while: the box is owed all the same.
                 log.error("box_not_started", reason=str(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)

@@ -55,8 +55,12 @@ class Box:
     @classmethod
     async def start(cls, artefacts: Mapping[str, Path]) -> "Box":
         """A box that is warm and locked down. Raises `BoxDied`."""
-        ours, theirs = socket.socketpair()
         page = _shared_memory()
+        try:
+            ours, theirs = socket.socketpair()
+        except BaseException:
+            os.close(page)
+            raise
         try:
             process = await _start_process(artefacts, theirs.fileno(), page)
             log_page = LogPage.of(page)
@@ -155,5 +159,9 @@ async def _start_process(
 
 def _shared_memory() -> int:
     descriptor = os.memfd_create("mirsal-logs", os.MFD_CLOEXEC)
-    os.ftruncate(descriptor, PAGE_BYTES)
+    try:
+        os.ftruncate(descriptor, PAGE_BYTES)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor

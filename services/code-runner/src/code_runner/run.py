@@ -50,7 +50,8 @@ async def run_code(params: CodeParams, attempt: Attempt, runner: Runner) -> Code
             raise RetryableError("box_died", message) from error
         duration = round((time.perf_counter() - begun) * 1000, 3)
     verdict = judge(said.answer, said.logs, params.code)
-    if params.check and verdict.outcome == "user_error":
+    # Python's parser calls it memory where a code is nested too deep.
+    if params.check and verdict.outcome in ("user_error", "memory"):
         return CodeResult(result=[verdict.error or {}], duration_ms=duration)
     if verdict.outcome != "ok":
         raise failure_of(verdict, said, allowed)

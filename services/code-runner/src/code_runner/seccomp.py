@@ -30,6 +30,8 @@ _PROT_EXEC: Final = 4
 _PR_SET_NAME: Final = 15
 _PR_SET_VMA: Final = 0x53564D41
 _AF_UNIX: Final = 1
+# Copies and flags of descriptors, but no owner: to it a socket's signals would go, SIGKILL too.
+_FCNTL: Final = (0, 1, 2, 3, 4, 1030)
 _X32: Final = 0x40000000
 
 _SET_MODE_FILTER: Final = 1
@@ -111,7 +113,7 @@ DEADLY: Final = frozenset(
         "vfork",
     ]
 )
-CONDITIONAL: Final = ("clone", "clone3", "mmap", "mprotect", "prctl", "socketpair")
+CONDITIONAL: Final = ("clone", "clone3", "fcntl", "mmap", "mprotect", "prctl", "socketpair")
 
 
 def program(machine: Machine) -> bytes:
@@ -137,6 +139,7 @@ def program(machine: Machine) -> bytes:
         lines += _when_argument(calls[name], 2, _JUMP_ANY_BIT, (_PROT_EXEC,), _refused(), ALLOW)
     names = (_PR_SET_NAME, _PR_SET_VMA)
     lines += _when_argument(calls["prctl"], 0, _JUMP_EQUAL, names, ALLOW, _refused())
+    lines += _when_argument(calls["fcntl"], 1, _JUMP_EQUAL, _FCNTL, ALLOW, _refused())
     lines += _when_argument(calls["socketpair"], 0, _JUMP_EQUAL, (_AF_UNIX,), ALLOW, _refused())
     lines.append(_line(_RETURN, _refused()))
     return b"".join(lines)
