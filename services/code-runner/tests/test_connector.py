@@ -80,6 +80,31 @@ async def test_a_workspace_whose_code_hangs_holds_up_no_other(
         await crew.close()
 
 
+@pytest.mark.parametrize("code", ["def main(:", f"x = {'-' * 50_000}1"])
+async def test_a_check_answers_whatever_is_wrong_with_the_code(
+    artefacts: Mapping[str, Path], tmp_path: Path, code: str
+) -> None:
+    crew = Crew(artefacts, boxes=2, runs_per_box=100)
+    await crew.start()
+
+    @asynccontextmanager
+    async def open_runner() -> AsyncIterator[Runner]:
+        yield Runner(crew, CodeSettings())
+
+    try:
+        async with WorkerRig(replace(connector, open=open_runner), tmp_path) as rig:
+            config: JsonObject = {"language": "python", "code": code, "check": True}
+            status = await rig.run(make_command("code", config))
+        assert isinstance(status, NodeSucceeded)
+        match status.output:
+            case {"result": [{"type": "SyntaxError" | "MemoryError", "message": str(message)}]}:
+                assert message
+            case other:
+                pytest.fail(f"no mistake in {other}")
+    finally:
+        await crew.close()
+
+
 class TestCodeRunner(ConnectorSuite):
     """The suite that all connectors pass."""
 
