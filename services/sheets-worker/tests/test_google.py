@@ -226,3 +226,13 @@ async def test_calls_share_a_few_threads(google: SheetsSimulator, credentials: P
     assert len(answers) == 12
     names = [thread.name for thread in threading.enumerate() if thread.name.startswith("sheets-")]
     assert len(names) <= 3
+
+
+async def test_a_call_whose_token_takes_too_long_does_not_begin(
+    google: SheetsSimulator, credentials: Path
+) -> None:
+    google.rules.add({"match": {"call": "token"}, "action": {"delayMs": 400}})
+    async with open_api(google.url, credentials) as api:
+        failure = await failure_of_call(write(api, not_after=time.monotonic() + 0.1))
+    assert isinstance(failure, RetryableError)
+    assert google.record.writes == 0

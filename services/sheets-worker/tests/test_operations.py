@@ -237,3 +237,18 @@ async def test_an_address_of_a_spreadsheet_is_as_good_as_its_id(rig: WorkerRig) 
     given = given.model_copy(update={"config": {**given.config, "spreadsheetId": address}})
     (output,) = await run(rig, given)
     assert len(output["rows"]) == 1
+
+
+async def test_a_look_up_of_many_rows_fits_an_address(
+    rig: WorkerRig, google: SheetsSimulator
+) -> None:
+    title = "جدول" * 20
+    rows: list[list[Any]] = [["Kind", "Number"]]
+    rows += [["even" if number % 2 == 0 else "odd", number] for number in range(900)]
+    google.add_spreadsheet("many", [TabSpec(title=title, values=rows)])
+    given = command("lookup", sheet=title, keyColumn="Kind", keyValue="odd", limit=1000)
+    given = given.model_copy(update={"config": {**given.config, "spreadsheetId": "many"}})
+    (output,) = await run(rig, given)
+    assert [row["Number"] for row in output["rows"]] == list(range(1, 900, 2))
+    # Google's front refuses addresses of more than some thousand characters.
+    assert max(len(str(call.path)) for call in google.calls) < 8000

@@ -14,6 +14,7 @@ from sheets_worker.ranges import (
     first_row,
     in_tab,
     span_of,
+    spans_of,
 )
 from sheets_worker.rows import Column
 
@@ -115,3 +116,11 @@ def test_a_tab_has_an_end() -> None:
 def test_cells_stand_under_their_columns() -> None:
     header = Header(("a", "", "b", KEY))
     assert arrange(header, {"b": 2, "strange": 3}, "key") == [None, None, 2, "key"]
+
+
+def test_rows_become_as_few_spans_as_may_be_asked_for() -> None:
+    assert spans_of([], 3) == []
+    assert spans_of([4], 1) == [Span(4, 4)]
+    assert spans_of([2, 3, 4, 9], 5) == [Span(2, 4), Span(9, 9)]
+    assert spans_of([2, 4, 10, 11, 40], 3) == [Span(2, 4), Span(10, 11), Span(40, 40)]
+    assert spans_of([2, 4, 10, 11, 40], 1) == [Span(2, 40)]

@@ -202,3 +202,14 @@ async def test_who_is_gone_leaves_the_group(writer: TabWriter, google: Google) -
     add(writer, gone, stays)
     assert await ends(stays) == [DONE]
     assert google.groups == [["b"]]
+
+
+@pytest.mark.parametrize("failure", [RetryableError(Code.UNAVAILABLE, "away"), Busy(looked=True)])
+async def test_hours_of_failures_do_not_stop_the_tab(
+    writer: TabWriter, google: Google, failure: AttemptFailure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2.0 ** 1024 is no float."""
+    monkeypatch.setattr("sheets_worker.writer.LONGEST_PAUSE", 0.0)
+    google.answers = [failure] * 1200
+    assert await ends(*add(writer, job("a", seconds=600))) == [DONE]
+    assert len(google.groups) == 1201

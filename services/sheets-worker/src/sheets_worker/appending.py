@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gspread import HTTPClient
-from mirsal_runtime.failures import OutcomeUnknown, PermanentError
+from mirsal_runtime.failures import AttemptFailure, OutcomeUnknown, PermanentError, RetryableError
 
 from sheets_worker.cell_ledger import full
 from sheets_worker.errors import Code
@@ -61,9 +61,7 @@ async def append_under(tab: Tab, header: Header, jobs: Sequence[Job]) -> None:
             job.uncertain = True
         raise
     except PermanentError as refusal:
-        if refusal.code == Code.FULL:
-            await tab.ledger.note_full(tab.name, waiting[0].workspace)
-        raise
+        raise await _refused(tab, refusal, waiting[0].workspace) from None
     placed = [
         Placed("sheet", row_range(tab, header, first + offset), first + offset)
         for offset in range(len(rows))
@@ -72,6 +70,16 @@ async def append_under(tab: Tab, header: Header, jobs: Sequence[Job]) -> None:
     await tab.end(begun, written=written, last_row=first + len(rows) - 1)
     for job, place in zip(waiting, placed, strict=True):
         job.succeed(place)
+
+
+async def _refused(tab: Tab, refusal: PermanentError, workspace: str) -> AttemptFailure:
+    """What a refusal of an append means for its rows."""
+    if refusal.code == Code.FULL:
+        await tab.ledger.note_full(tab.name, workspace)
+    if refusal.code == Code.NO_TAB:
+        # A person has removed the tab, or columns of it, since its header was read.
+        return RetryableError(Code.UNAVAILABLE, refusal.message, details=refusal.details)
+    return refusal
 
 
 async def answer_known(tab: Tab, jobs: Sequence[Job]) -> list[Job]:

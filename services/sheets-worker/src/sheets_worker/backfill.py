@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import structlog
 from mirsal_contracts.nodes.google_sheets import CellType
+from mirsal_runtime.attempts import log_fault
 from mirsal_runtime.failures import AttemptFailure
 
 from sheets_worker.bigquery.rows import BigQueryRows, NoOverflow
@@ -73,7 +74,13 @@ class Backfill:
         for tab in waiting:
             rest = self._resting.get(tab)
             if rest is None or rest.until <= now:
-                await self.bring_back(tab, hold)
+                try:
+                    await self.bring_back(tab, hold)
+                except StoreUnavailable:
+                    raise
+                except Exception as fault:  # noqa: BLE001 - other tabs' rows must still come back
+                    log_fault(fault, "google_sheets")
+                    self._rest(tab, "a fault of ours")
 
     async def bring_back(self, tab: TabName, hold: Hold) -> None:
         """The rows of one tab, until it takes no more: one at first, to see whether it does."""

@@ -12,6 +12,8 @@ from sheets_worker.google import SheetsApi
 from sheets_worker.quota import Quota
 
 LONGEST_PAUSE = 60.0
+# After hours of refusals 2.0 ** n would be more than a float holds, and raise.
+MOST_DOUBLINGS = 10
 
 AnswerT = TypeVar("AnswerT")
 
@@ -66,7 +68,7 @@ class Calls:
     async def _slow_down(self, kind: CallKind, refusal: Throttled) -> AttemptFailure:
         if refusal.limit is not None:
             await self._quota.learn(refusal.limit, await self._api.find_identity())
-        pause = min(2.0 ** self._refusals[kind], LONGEST_PAUSE)
+        pause = min(2.0 ** min(self._refusals[kind], MOST_DOUBLINGS), LONGEST_PAUSE)
         # Workers that were refused together should not come back together.
         pause *= random.uniform(0.5, 1.0)  # noqa: S311 - no secret
         self._refusals[kind] += 1

@@ -1,6 +1,6 @@
 """Updates and upserts by a key column: one request for a group's changes, one for its new rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +22,10 @@ from sheets_worker.tab import UPDATE, Tab, row_range
 class Changes:
     """What a group comes to, in the order of its jobs.
 
-    Of several jobs for one key the later cells win. `joined` are jobs whose row another job of
+    `joined` are jobs whose row another job of
     the group adds.
     """
 
-    cells: dict[tuple[int, int], RawCell] = field(default_factory=dict)
     changed: list[tuple[Job, int]] = field(default_factory=list)
     added: list[Job] = field(default_factory=list)
     joined: list[tuple[Job, Job]] = field(default_factory=list)
@@ -45,7 +44,7 @@ async def change_rows(tab: Tab, jobs: Sequence[Job]) -> None:
         header = await _existing(tab, waiting)
     key_column = waiting[0].kind[1]
     rows = await find_by_key(tab, header, key_column)
-    changes = plan_changes(header, key_column, rows, [job for job in waiting if not job.over])
+    changes = plan_changes(key_column, rows, [job for job in waiting if not job.over])
     await _change(tab, header, changes)
     for job in changes.missed:
         job.succeed(SheetsResult(operation="update", matched=0))
@@ -59,20 +58,14 @@ async def change_rows(tab: Tab, jobs: Sequence[Job]) -> None:
                 job.succeed(placed)
 
 
-def plan_changes(
-    header: Header, key_column: str, rows: dict[str, int], jobs: Sequence[Job]
-) -> Changes:
-    """Which cells change and which rows are new. `rows`: the row of each key there is. Pure."""
+def plan_changes(key_column: str, rows: Mapping[str, int], jobs: Sequence[Job]) -> Changes:
+    """Which rows change and which are new. `rows`: the row of each key there is. Pure."""
     changes = Changes()
     new: dict[str, Job] = {}
     for job in jobs:
         key = comparable(job.cells[key_column])
         row = rows.get(key)
         if row is not None:
-            for column, cell in job.cells.items():
-                place = header.place(column)
-                if place is not None:
-                    changes.cells[row, place] = cell
             changes.changed.append((job, row))
         elif key in new:
             new[key].cells = {**new[key].cells, **job.cells}
@@ -83,6 +76,17 @@ def plan_changes(
         else:
             changes.missed.append(job)
     return changes
+
+
+def cells_of(header: Header, changed: Sequence[tuple[Job, int]]) -> dict[tuple[int, int], RawCell]:
+    """The cells of jobs that change rows; of several jobs for one key the later ones win. Pure."""
+    cells: dict[tuple[int, int], RawCell] = {}
+    for job, row in changed:
+        for column, cell in job.cells.items():
+            place = header.place(column)
+            if place is not None:
+                cells[row, place] = cell
+    return cells
 
 
 async def find_by_key(tab: Tab, header: Header, key_column: str) -> dict[str, int]:
@@ -141,7 +145,7 @@ async def _change(tab: Tab, header: Header, changes: Changes) -> None:
         return
     workspace = claimed[0][0].workspace
     begun = await tab.begin([UPDATE], [workspace], workspace)
-    body = {"valueInputOption": "RAW", "data": _ranges(tab, changes)}
+    body = {"valueInputOption": "RAW", "data": _ranges(tab, cells_of(header, claimed))}
 
     def update(client: Any) -> None:
         client.values_batch_update(tab.name.spreadsheet_id, body)
@@ -155,11 +159,11 @@ async def _change(tab: Tab, header: Header, changes: Changes) -> None:
         job.succeed(Placed("sheet", row_range(tab, header, row), row))
 
 
-def _ranges(tab: Tab, changes: Changes) -> list[dict[str, Any]]:
+def _ranges(tab: Tab, cells_of_rows: Mapping[tuple[int, int], RawCell]) -> list[dict[str, Any]]:
     """The cells as ranges, neighbours in a row together."""
     runs: list[tuple[int, int, list[RawCell]]] = []
-    for row, place in sorted(changes.cells):
-        cell = changes.cells[row, place]
+    for row, place in sorted(cells_of_rows):
+        cell = cells_of_rows[row, place]
         if runs and runs[-1][0] == row and runs[-1][1] + len(runs[-1][2]) == place:
             runs[-1][2].append(cell)
         else:

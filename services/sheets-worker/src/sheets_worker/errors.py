@@ -175,7 +175,13 @@ def _readable(text: object) -> str:
     return " ".join(text.split())[:MOST_SAID] if isinstance(text, str) else ""
 
 
-_QUOTA_REASONS = {"RATE_LIMIT_EXCEEDED", "rateLimitExceeded", "userRateLimitExceeded"}
+_QUOTA_REASONS = {
+    "RATE_LIMIT_EXCEEDED",
+    "rateLimitExceeded",
+    "userRateLimitExceeded",
+    "quotaExceeded",
+    "dailyLimitExceeded",
+}
 _ACCOUNT_REASONS = {
     "SERVICE_DISABLED",
     "accessNotConfigured",

@@ -4,16 +4,22 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mirsal_runtime.attempt import Attempt
-from mirsal_runtime.failures import AttemptFailure, ThrottledError
+from mirsal_runtime.failures import (
+    ActionRequired,
+    AttemptFailure,
+    OutcomeUnknown,
+    ThrottledError,
+)
 
 from sheets_worker.fallback import Policy, Stay, ToBigQuery, WaitFor, decide
 from sheets_worker.jobs import Answer, Job
 from sheets_worker.overflow_store import Overflowing
 from sheets_worker.params import SheetsParams
-from sheets_worker.places import Places
+from sheets_worker.places import NotEnded, Places
 from sheets_worker.rows import Column, Placed, Row, TabName
 
 SHORTEST_WAIT = 1.0
+UNCERTAIN_WAIT = 5.0
 NEW_ROWS = ("append", "upsert")
 
 
@@ -44,10 +50,19 @@ class Fallback(NamedTuple):
         """Where the row is now that the sheet did not take. Raises `AttemptFailure`."""
         if self.params.operation not in NEW_ROWS:
             raise failure
+        if isinstance(failure, OutcomeUnknown) and job is not None and job.uncertain:
+            # The note is settled within minutes: more than some nodes' retries would last.
+            raise _later(failure, UNCERTAIN_WAIT)
         without_success = float("inf") if job is not None and job.impatient else 0.0
         match decide(failure, self.policy, without_success=without_success):
             case ToBigQuery(reason, backfill):
-                return await self._send(reason, job, backfill=backfill)
+                try:
+                    return await self._send(reason, job, backfill=backfill)
+                except NotEnded:
+                    # Nobody can look into a sheet that is closed to us: waiting would have no end.
+                    if isinstance(failure, ActionRequired):
+                        raise failure from None
+                    raise
             case WaitFor(seconds) if self.places.overflow.takes_rows:
                 raise _later(failure, seconds)
             case WaitFor() | Stay():

@@ -74,8 +74,6 @@ class SheetsCall(gspread.HTTPClient):
         if json is not None:
             data = orjson.dumps(json)
             own["Content-Type"] = "application/json"
-        if self._not_after is not None and time.monotonic() > self._not_after:
-            raise TooLate
         response = self.session.request(
             method.upper(),
             self._base_url + endpoint.removeprefix(GOOGLE_HOST),
@@ -84,10 +82,17 @@ class SheetsCall(gspread.HTTPClient):
             headers=own,
             timeout=self.timeout,
             allow_redirects=False,
+            auth=self._check_time,
         )
         if 200 <= response.status_code < 300:
             return response
         raise APIError(response)
+
+    def _check_time(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The last step before a request is sent: the token may have taken a minute to get."""
+        if self._not_after is not None and time.monotonic() > self._not_after:
+            raise TooLate
+        return request
 
 
 class SheetsApi:

@@ -31,6 +31,10 @@ Answer: TypeAlias = Placed | RowRefused
 log = structlog.get_logger(__name__)
 
 
+class NotEnded(ThrottledError):
+    """A write to the sheet that may hold the row is still noted."""
+
+
 class Places:
     """Moves rows to BigQuery; those that come while others are under way go together."""
 
@@ -86,7 +90,7 @@ class Places:
             if found is not None and found.stored:
                 answers[key] = found.placed
             elif found is None or key in noted:
-                answers[key] = RowRefused(_not_ended())
+                answers[key] = RowRefused(_not_ended(NotEnded if key in noted else ThrottledError))
         waiting = [row for row in rows if row.row.key not in answers]
         if waiting:
             answers |= await self._send(tab, waiting, new)
@@ -136,8 +140,8 @@ def _columns_of(rows: Sequence[Overflowing]) -> list[Column]:
     return list(columns.values())
 
 
-def _not_ended() -> ThrottledError:
-    return ThrottledError(
+def _not_ended(kind: type[ThrottledError]) -> ThrottledError:
+    return kind(
         Code.UNAVAILABLE,
         "a write to the sheet that may hold the row has not ended",
         retry_after=SHORT_SECONDS,

@@ -1,6 +1,7 @@
 """A1 notation: names of tabs, columns and ranges. Pure."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mirsal_runtime.failures import PermanentError
@@ -82,3 +83,15 @@ def span_of(updated_range: str) -> Span | None:
         return None
     first = int(match[2])
     return Span(first, int(match[4]) if match[4] else first)
+
+
+def spans_of(rows: Sequence[int], most: int) -> list[Span]:
+    """Rows in their order as at most so many spans: where there are more, the narrowest gaps
+    between them are read, too."""
+    gaps = sorted(
+        (index for index in range(1, len(rows)) if rows[index] - rows[index - 1] > 1),
+        key=lambda index: rows[index - 1] - rows[index],
+    )
+    starts = [0, *sorted(gaps[: most - 1])] if rows else []
+    ends = [*starts[1:], len(rows)]
+    return [Span(rows[start], rows[end - 1]) for start, end in zip(starts, ends, strict=False)]

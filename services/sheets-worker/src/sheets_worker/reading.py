@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 from gspread import HTTPClient
 from mirsal_runtime.failures import PermanentError
@@ -18,12 +19,15 @@ from sheets_worker.ranges import (
     column_letters,
     columns_of_range,
     first_row,
+    spans_of,
 )
 from sheets_worker.rows import ROW_KEY_COLUMN, Column, Placed
 from sheets_worker.store import Written
 from sheets_worker.tab import CLEAR, Tab
 
 ALL_ROWS = "2:10000000"
+# Of the ranges that one address names: Google refuses longer addresses.
+MOST_LENGTH = 4_000
 
 
 async def look_up(tab: Tab, jobs: Sequence[Job]) -> None:
@@ -49,11 +53,17 @@ async def look_up(tab: Tab, jobs: Sequence[Job]) -> None:
         }
     )
     last = column_letters(header.width - 1)
-    ranges = [tab.range(f"A{number}:{last}{number}") for number in wanted]
+    most = max(1, MOST_LENGTH // len(quote(f"&ranges={tab.range(f'A{ALL_ROWS}{last}')}")))
+    spans = spans_of(wanted, most)
+    ranges = [tab.range(f"A{span.first}:{last}{span.last}") for span in spans]
     read = await tab.read_values(*ranges, raw=True) if ranges else []
+    cells_of = {
+        span.first + offset: cells
+        for span, block in zip(spans, read, strict=True)
+        for offset, cells in enumerate(block)
+    }
     rows = {
-        number: as_row(header, cells[0] if cells else [], range(header.width))
-        for number, cells in zip(wanted, read, strict=True)
+        number: as_row(header, cells_of.get(number, ()), range(header.width)) for number in wanted
     }
     for job, each in zip(jobs, numbers, strict=True):
         if await job.claim():

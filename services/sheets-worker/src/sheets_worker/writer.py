@@ -18,6 +18,7 @@ from mirsal_runtime.failures import (
     ThrottledError,
 )
 
+from sheets_worker.calls import MOST_DOUBLINGS
 from sheets_worker.errors import Code
 from sheets_worker.jobs import Job
 from sheets_worker.store import StoreUnavailable
@@ -180,7 +181,8 @@ class TabWriter:
             return 0.0
         if isinstance(failure, RetryableError) and failure.retry_after is not None:
             return failure.retry_after
-        return min(SHORTEST_PAUSE * 2.0 ** (self._failures - 1), LONGEST_PAUSE)
+        doublings = min(self._failures - 1, MOST_DOUBLINGS)
+        return min(SHORTEST_PAUSE * 2.0**doublings, LONGEST_PAUSE)
 
     async def _pause(self, seconds: float, failure: AttemptFailure) -> None:
         """Wait, and tell those whose time or patience is over, or will be before it ends."""
