@@ -137,7 +137,7 @@ async def test_calls_that_the_document_suggests_get_answers_that_it_describes(
             "--checks", "not_a_server_error,status_code_conformance,"
             "content_type_conformance,response_schema_conformance,response_headers_conformance",
             "--phases", "examples,coverage,fuzzing", "--max-examples", "6", "--seed", "7",
-            "--workers", "1", "--max-time", "30", "--no-color",
+            "--workers", "1", "--max-time", "30", "--no-color", "--request-timeout", "35",
             # These wait for a code runner's answer: tests/e2e/test_code.py has one. And streams
             # do not end.
             "--exclude-path-regex", "/code/|/events$",

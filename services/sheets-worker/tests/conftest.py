@@ -12,8 +12,12 @@ from mirsal_runtime.migrations import migrate
 from mirsal_testing.servers.apart import run_apart
 from mirsal_testing.servers.databases import create_database, drop_database, with_database
 from mirsal_testing.servers.server import Server
+from mirsal_testing.sheet_world import SheetWorld
+from mirsal_testing.simulators.bigquery import BigQuerySimulator
 from mirsal_testing.simulators.sheets import SheetsSimulator, SheetsSimulatorClient
+from mirsal_testing.worker_rig import WorkerRig
 from redis.asyncio import Redis
+from sheets_worker.main import connector
 
 SPREADSHEET = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms"
 
@@ -83,3 +87,33 @@ async def sheets(google: SheetsSimulator) -> AsyncIterator[SheetsSimulatorClient
     """What a person sees of the spreadsheet, and does to it."""
     async with SheetsSimulatorClient(google.url) as client:
         yield client
+
+
+@pytest.fixture
+async def places(
+    google: SheetsSimulator,
+    bigquery_simulator: BigQuerySimulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> SheetsSimulator:
+    """The environment points at both."""
+    monkeypatch.setenv("MIRSAL_BIGQUERY_BASE_URL", bigquery_simulator.url)
+    monkeypatch.setenv("MIRSAL_BIGQUERY_PROJECT", bigquery_simulator.project)
+    monkeypatch.setenv("MIRSAL_SHEETS_BACKFILL_SECONDS", "0.2")
+    return google
+
+
+@pytest.fixture
+async def rig(places: SheetsSimulator, tmp_path: Path) -> AsyncIterator[WorkerRig]:
+    del places
+    async with WorkerRig(connector, tmp_path, slots=1000) as rig:
+        yield rig
+
+
+@pytest.fixture
+def world(
+    rig: WorkerRig,
+    google: SheetsSimulator,
+    sheets: SheetsSimulatorClient,
+    bigquery_simulator: BigQuerySimulator,
+) -> SheetWorld:
+    return SheetWorld(rig, google, sheets, bigquery_simulator)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-import pytest
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded
 from mirsal_testing.commands import next_attempt
 from mirsal_testing.sheet_world import (
@@ -17,54 +16,20 @@ from mirsal_testing.sheet_world import (
     fill_workbook,
 )
 from mirsal_testing.worker_rig import WorkerRig
-from sheets_worker.backfill import make_job
 from sheets_worker.bigquery.names import name_table
 from sheets_worker.main import connector
 from sheets_worker.rows import TabName
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     import asyncpg
-    from mirsal_testing.simulators.bigquery import BigQuerySimulator
-    from mirsal_testing.simulators.sheets import SheetsSimulator, SheetsSimulatorClient
-    from sheets_worker.jobs import Job
-    from sheets_worker.rows import Row
+    import pytest
+    from mirsal_testing.simulators.sheets import SheetsSimulator
 
 TAB = TabName(SPREADSHEET, "Leads")
 INSERT = {"operation": "tabledata.insertAll"}
 AWAY = {"match": {"call": ["read", "write"]}, "action": {"error": {"kind": "unavailable"}}}
-
-
-@pytest.fixture
-async def places(
-    google: SheetsSimulator,
-    bigquery_simulator: BigQuerySimulator,
-    monkeypatch: pytest.MonkeyPatch,
-) -> SheetsSimulator:
-    """The environment points at both."""
-    monkeypatch.setenv("MIRSAL_BIGQUERY_BASE_URL", bigquery_simulator.url)
-    monkeypatch.setenv("MIRSAL_BIGQUERY_PROJECT", bigquery_simulator.project)
-    monkeypatch.setenv("MIRSAL_SHEETS_BACKFILL_SECONDS", "0.2")
-    return google
-
-
-@pytest.fixture
-async def rig(places: SheetsSimulator, tmp_path: Path) -> AsyncIterator[WorkerRig]:
-    del places
-    async with WorkerRig(connector, tmp_path, slots=1000) as rig:
-        yield rig
-
-
-@pytest.fixture
-def world(
-    rig: WorkerRig,
-    google: SheetsSimulator,
-    sheets: SheetsSimulatorClient,
-    bigquery_simulator: BigQuerySimulator,
-) -> SheetWorld:
-    return SheetWorld(rig, google, sheets, bigquery_simulator)
 
 
 async def test_crossing_ten_million_cells_loses_and_doubles_nothing(
@@ -350,62 +315,3 @@ async def test_many_rows_that_fall_back_at_once_share_requests(world: SheetWorld
     inserts = [call for call in world.bigquery.calls if call.rows]
     assert sum(call.stored for call in inserts) == 1000
     assert len(inserts) <= 12
-
-
-async def note_write(database: asyncpg.Connection[asyncpg.Record], key: str) -> None:
-    """A write of this row that another process has just begun, and whose end nobody saw."""
-    await database.execute(
-        "INSERT INTO tabs (spreadsheet_id, sheet, workspace, write_id, write_began_at, write_keys,"
-        " write_workspaces) VALUES ($1, 'leads', 'w', gen_random_uuid(), now(), ARRAY[$2], '{w}')",
-        SPREADSHEET,
-        key,
-    )
-
-
-async def test_a_row_that_may_be_in_a_lost_sheet_waits_for_a_person(
-    world: SheetWorld, database: asyncpg.Connection[asyncpg.Record]
-) -> None:
-    """Nobody will ever be able to look for it: it must neither be doubled nor wait for ever."""
-    command = append_row(1, onUnavailable="fallback")
-    await note_write(database, command.execution_id)
-    await world.sheets.delete_spreadsheet(SPREADSHEET)
-    status = await world.fail(command)
-    assert (status.kind, status.error.code) == ("action_required", "sheets_not_found")
-    await world.sheets.delete_spreadsheet(SPREADSHEET, deleted=False)
-    (output,) = await world.succeed(next_attempt(command))
-    assert output["place"] == "sheet"
-
-
-async def test_a_row_that_may_be_in_the_sheet_uses_up_no_retries(
-    world: SheetWorld, database: asyncpg.Connection[asyncpg.Record]
-) -> None:
-    command = append_row(1).model_copy(update={"timeout_seconds": 1.0})
-    await note_write(database, command.execution_id)
-    status = await world.fail(command)
-    assert (status.kind, status.error.code) == ("throttled", "sheets_no_answer")
-    await asyncio.sleep(2)
-    (output,) = await world.succeed(
-        next_attempt(command).model_copy(update={"timeout_seconds": 20.0})
-    )
-    assert output["place"] == "sheet"
-
-
-async def test_a_fault_of_ours_does_not_end_the_way_back(
-    world: SheetWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    faults: list[str] = []
-
-    def break_once(row: Row) -> Job:
-        if not faults:
-            faults.append(row.key)
-            raise ZeroDivisionError
-        return make_job(row)
-
-    monkeypatch.setattr("sheets_worker.backfill.make_job", break_once)
-    await world.succeed(append_row(0))
-    await world.sheets.delete_spreadsheet(SPREADSHEET)
-    command = append_row(1, onUnavailable="fallback")
-    await world.succeed(command)
-    await world.sheets.delete_spreadsheet(SPREADSHEET, deleted=False)
-    await world.wait_for_rows(command)
-    assert faults
