@@ -15,6 +15,8 @@ BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0
 """The whole body of an ordinary request must have come within this time."""
 JSON_DEPTH = 64
+MOST_MEMBERS = 200
+"""Of a body itself, whose models have a few dozen: each unknown one would be a fault of its own."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -90,6 +92,8 @@ def fit(model: type[ModelT], body: Json | Problem) -> ModelT | Problem:
     """The body as a `model`, by its wire names and without any conversion of types."""
     if isinstance(body, Problem):
         return body
+    if isinstance(body.value, dict) and len(body.value) > MOST_MEMBERS:
+        return invalid([Fault(f"has {len(body.value)} members; it may have {MOST_MEMBERS}")])
     # Written anew, so that both parsers have read the same, and in the order of the caller's.
     text = orjson.dumps(body.value)
     try:
