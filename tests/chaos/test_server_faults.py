@@ -24,6 +24,7 @@ FAULT_SECONDS = 10.0
 DONE_SECONDS = 15.0
 RESTARTS = 5
 RESTART_EVERY_SECONDS = 3.0
+FELT_AFTER_SECONDS = 0.8
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
@@ -113,13 +114,17 @@ async def reconnect_all(database: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 async def test_a_broker_that_dies_again_and_again_leaves_nobody_deaf(stack: Stack) -> None:
-    async def restart(_clients: Clients) -> None:
+    async def restart(clients: Clients) -> None:
         starts = stack.starts("kafka")
         for _ in range(RESTARTS):
+            retries, killed_at = clients.retries, time.time()
             stack.kill("kafka")
-            await asyncio.sleep(RESTART_EVERY_SECONDS)
+            await asyncio.sleep(FELT_AFTER_SECONDS)
+            # A start is held until the broker is back, or refused so that its client asks again.
+            held = clients.count_open(sent_before=killed_at + FELT_AFTER_SECONDS / 2)
+            assert held + clients.retries - retries > 0, "nobody felt that the broker was away"
+            await asyncio.sleep(RESTART_EVERY_SECONDS - FELT_AFTER_SECONDS)
             await stack.wait_ready()
         assert stack.starts("kafka") == starts + RESTARTS
 
-    clients = await run_through(stack, "restarted", restart)
-    assert clients.retries > 0
+    await run_through(stack, "restarted", restart)
