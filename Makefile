@@ -33,7 +33,6 @@ lint: setup ## style, types and import rules
 
 validate-deploy: setup ## Dockerfiles, docker-compose.yml and deploy/k8s; fetches its own tools
 	@PYTHONPATH=deploy $(VENV_PYTHON) -m mirsal_deploy.validate
-	@$(VENV_PYTHON) -m pytest -q tests/deploy
 
 images: setup ## each service's image, with Docker or else buildah
 	@PYTHONPATH=deploy $(VENV_PYTHON) -m mirsal_deploy.images $(ARGS)

