@@ -16,8 +16,9 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
 from gateway.application import build_app
+from gateway.auth.access import Role
 from gateway.auth.keys import digest_of, generate_key, hint_of
-from gateway.auth.store import KeyStore
+from gateway.auth.store import KeyStore, NewKey
 from gateway.services import Services, open_services
 from gateway.settings import GatewaySettings
 from gateway.store import open_database
@@ -163,8 +164,9 @@ async def store_key(settings: GatewaySettings, workspace: str, **options: Any) -
     """A new API key of a workspace."""
     key = generate_key()
     async with open_database(settings, purpose="tests", size=1) as database:
+        digest = digest_of(key, settings.api_key_pepper)
         await KeyStore(database).add(
-            workspace, "tests", hint_of(key), digest_of(key, settings.api_key_pepper), **options
+            NewKey(workspace, "tests", hint_of(key), digest, **{"role": Role.EDITOR, **options})
         )
     return key
 
@@ -221,6 +223,7 @@ def make_settings(
         "api_key_pepper": SecretStr(secrets.token_hex(32)),
         "id_secret": SecretStr(secrets.token_hex(32)),
         "rate_limit_per_minute": 0,
+        "bad_keys_per_minute": 0,
     }
 
     def make(**changes: Any) -> GatewaySettings:

@@ -21,8 +21,8 @@ LEADS = "/api/automation/leads"
 
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> "GatewaySettings":
-    """Those of the gateways that know the keys."""
-    return make_settings()
+    """Those of the gateways that know the keys; Valkey counts, however busy the machine is."""
+    return make_settings(rate_limit_wait_ms=20_000)
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def mirsal(settings: "GatewaySettings") -> "Callable[..., Result]":
 
     def run(*arguments: str, **environment: str) -> Result:
         variables = {**environment_of(settings), **environment}
-        return CliRunner().invoke(app, ["keys", *arguments], env=variables)
+        named = arguments if arguments[0] == "workspaces" else ("keys", *arguments)
+        return CliRunner().invoke(app, list(named), env=variables)
 
     return run
 
@@ -88,6 +89,55 @@ async def test_a_key_has_its_own_limit_and_end(
     assert "until 20" in listed.stdout
 
 
+async def test_a_key_has_a_role_and_is_followed_by_another(
+    settings: "GatewaySettings", mirsal: "Callable[..., Result]"
+) -> None:
+    held = ("--role", "owner", "--scope", "leads:read", "--scope", "runs:read")
+    made = await run_apart_from_loop(mirsal, "create", "--name", "x", "--workspace", "cli-5", *held)
+    first = made.stdout.strip()
+    listed = await run_apart_from_loop(mirsal, "list", "--workspace", "cli-5")
+    assert "owner (leads:read runs:read)" in listed.stdout
+    assert "unused" in listed.stdout
+    async with open_gateway(settings) as gateway:
+        gateway.client.headers["x-api-key"] = first
+        assert (await gateway.client.get(LEADS)).status_code == 200
+        saved = await gateway.client.put("/api/automation/lead/a", json={})
+        assert saved.status_code == 403
+    key_id = listed.stdout.split()[0]
+    rotated = await run_apart_from_loop(mirsal, "rotate", key_id, "--hours", "0")
+    assert rotated.exit_code == 0
+    assert await status_with(settings, first) == 401
+    assert await status_with(settings, rotated.stdout.strip()) == 200
+    listed = await run_apart_from_loop(mirsal, "list", "--workspace", "cli-5")
+    assert listed.stdout.count("owner (leads:read runs:read)") == 2
+    assert "used 20" in listed.stdout
+    assert (await run_apart_from_loop(mirsal, "rotate", key_id)).exit_code == 1
+
+
+async def test_a_workspace_has_its_own_limit(
+    settings: "GatewaySettings", mirsal: "Callable[..., Result]"
+) -> None:
+    create = ("create", "--name", "x", "--workspace", "cli-6")
+    first = (await run_apart_from_loop(mirsal, *create)).stdout.strip()
+    second = (await run_apart_from_loop(mirsal, *create)).stdout.strip()
+    own = (await run_apart_from_loop(mirsal, *create, "--rate-limit", "7")).stdout.strip()
+
+    async def limits() -> list[str | None]:
+        async with open_gateway(settings) as gateway:
+            answers = [
+                await gateway.client.get(LEADS, headers={"x-api-key": key})
+                for key in (first, second, own)
+            ]
+            left = [each.headers.get("ratelimit-remaining") for each in answers]
+            return [*(each.headers.get("ratelimit-limit") for each in answers), *left]
+
+    assert await limits() == [None, None, "7", None, None, "6"]
+    await run_apart_from_loop(mirsal, "workspaces", "limit", "cli-6", "12")
+    assert await limits() == ["12", "12", "7", "11", "10", "5"], "one count for the workspace"
+    await run_apart_from_loop(mirsal, "workspaces", "limit", "cli-6")
+    assert (await limits())[:3] == [None, None, "7"]
+
+
 async def test_a_given_key_is_ensured_as_often_as_one_likes(
     settings: "GatewaySettings", mirsal: "Callable[..., Result]"
 ) -> None:
@@ -118,6 +168,7 @@ async def test_the_environment_may_give_the_key_too(
     ("arguments", "text"),
     [
         (("ensure", "--name", "x", "--key", "secret"), "mirsal keys generate"),
+        (("create", "--name", "x", "--scope", "keys:write"), "editor has not the scope keys:write"),
         (("ensure", "--name", "x", "--key", generate_key()[:-1] + "!"), "ends with a checksum"),
         (("revoke", "00000000-0000-4000-8000-000000000000"), "no such key"),
     ],

@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.auth import endpoints as keys
 from gateway.auth.admission import Admission
 from gateway.controls import endpoints as controls
+from gateway.auth.guard import GuardedRoute
 from gateway.docs_page import docs_router
 from gateway.executions import code_endpoints as code
 from gateway.executions import endpoints as executions
@@ -73,12 +75,12 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
         # Its own would record what callers sent; `mirsal_runtime.telemetry` does not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    routers = (runs.router, events.router, controls.router, executions.router, code.router)
-    for router in (*routers, workflows.router, leads.router, health.router):
-        app.include_router(router)
+    routers = [runs.router, events.router, controls.router, executions.router, code.router]
+    routers += [workflows.router, leads.router, keys.router, health.router, docs_router]
     if with_metrics:
-        app.include_router(health.metrics_router)
-    app.include_router(docs_router)
+        routers.append(health.metrics_router)
+    for router in routers:
+        include_guarded(app, router)
     for kind, answer in _ANSWERS.items():
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(Exception, _answer_internal)
@@ -89,14 +91,23 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
     return app
 
 
+def include_guarded(app: FastAPI, router: APIRouter) -> None:
+    """Add the router's routes. Raises `TypeError` for one that the table of access cannot guard."""
+    for route in router.routes:
+        if not isinstance(route, GuardedRoute):
+            raise TypeError(f"{route!r} is not a GuardedRoute: it would be open to everybody")
+    app.include_router(router)
+
+
 def _frame(app: ASGIApp, cors_origins: tuple[str, ...]) -> ASGIApp:
     if cors_origins:
         app = CORSMiddleware(
             app,
             allow_origins=cors_origins,
-            allow_methods=["GET", "POST", "PUT"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=[
                 "x-api-key",
+                "authorization",
                 "content-type",
                 "idempotency-key",
                 "if-match",

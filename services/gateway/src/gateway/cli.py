@@ -8,18 +8,25 @@ from uuid import UUID
 
 import typer
 
+from gateway.auth.access import Role, Scope, scopes_of
 from gateway.auth.keys import PREFIX, digest_of, generate_key, hint_of, is_key
-from gateway.auth.store import KeyStore
+from gateway.auth.schemas import LONGEST_OVERLAP_HOURS
+from gateway.auth.store import KeyRow, KeyStore, NewKey
 from gateway.settings import GatewaySettings
 from gateway.store import DatabaseUnavailable, open_database
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys, name="keys")
+workspaces = typer.Typer(no_args_is_help=True, help="Workspaces.")
+app.add_typer(workspaces, name="workspaces")
 
 Workspace = Annotated[str, typer.Option(help="Whose leads and workflows the key opens.")]
 Name = Annotated[str, typer.Option(help="What the key is for.")]
+RoleOption = Annotated[Role, typer.Option(help="What the key may do in its workspace.")]
 AnswerT = TypeVar("AnswerT")
+KeyId = Annotated[UUID, typer.Argument(help="The id that `list` shows.")]
+CREATED_BY = "mirsal keys"
 KEY_SETTING = "MIRSAL_API_KEY"
 
 
@@ -38,6 +45,10 @@ def generate() -> None:
 def create(
     name: Name,
     workspace: Workspace = "default",
+    role: RoleOption = Role.EDITOR,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="Only this of the role's; may be repeated.")
+    ] = None,
     rate_limit: Annotated[
         int | None,
         typer.Option(min=0, help="Calls a minute, in place of the address's limit; 0: no limit."),
@@ -45,20 +56,23 @@ def create(
     days: Annotated[int | None, typer.Option(min=1, help="How long it may be used.")] = None,
 ) -> None:
     """Make a key and store it. It is printed this once."""
+    missing = set(scope or ()) - scopes_of(role)
+    if missing:
+        _give_up(f"{role} has not the scope {', '.join(sorted(missing))}")
     key = generate_key()
     settings = _settings()
-    lifetime = None if days is None else timedelta(days=days)
-    _run(
-        settings,
-        lambda store: store.add(
-            workspace,
-            name,
-            hint_of(key),
-            digest_of(key, settings.api_key_pepper),
-            rate_limit_per_minute=rate_limit,
-            lifetime=lifetime,
-        ),
+    new = NewKey(
+        workspace,
+        name,
+        hint_of(key),
+        digest_of(key, settings.api_key_pepper),
+        role,
+        scope or None,
+        rate_limit,
+        None if days is None else timedelta(days=days),
+        CREATED_BY,
     )
+    _run(settings, lambda store: store.add(new))
     typer.echo(key)
 
 
@@ -69,6 +83,7 @@ def ensure(
         str, typer.Option(envvar=KEY_SETTING, help="A key that `generate` made.", show_envvar=True)
     ],
     workspace: Workspace = "default",
+    role: RoleOption = Role.EDITOR,
 ) -> None:
     """Have a given key stored and usable; said again, nothing changes."""
     if not is_key(key):
@@ -79,27 +94,72 @@ def ensure(
         )
     settings = _settings()
     digest = digest_of(key, settings.api_key_pepper)
-    _run(settings, lambda store: store.ensure(workspace, name, hint_of(key), digest))
+    new = NewKey(workspace, name, hint_of(key), digest, role)
+    _run(settings, lambda store: store.ensure(new))
 
 
 @keys.command("list")
 def list_keys(
     workspace: Annotated[str | None, typer.Option(help="Of this workspace only.")] = None,
 ) -> None:
-    """List keys: id, workspace, name, beginning, limit, state."""
+    """List keys: id, workspace, name, beginning, role, limit, last use, state."""
     for row in _run(_settings(), lambda store: store.list_all(workspace)):
-        state = "revoked" if row.revoked_at else "usable"
-        if row.expires_at and not row.revoked_at:
-            state = f"until {row.expires_at:%Y-%m-%d}"
-        limit = "" if row.rate_limit_per_minute is None else f"{row.rate_limit_per_minute}/min"
-        typer.echo(f"{row.id}  {row.workspace}  {row.name}  {row.hint}…  {limit}  {state}")
+        typer.echo(_line_of(row))
 
 
 @keys.command()
-def revoke(key_id: Annotated[UUID, typer.Argument(help="The id that `list` shows.")]) -> None:
-    """End a key. Gateways that have just seen it let it in for 5 seconds more."""
+def rotate(
+    key_id: KeyId,
+    hours: Annotated[
+        int, typer.Option(min=0, max=LONGEST_OVERLAP_HOURS, help="How long the old key works on.")
+    ] = 24,
+) -> None:
+    """Make a key that takes another's place. It is printed this once."""
+    key = generate_key()
+    settings = _settings()
+    new = _run(
+        settings,
+        lambda store: store.rotate(
+            key_id,
+            None,
+            hint=hint_of(key),
+            digest=digest_of(key, settings.api_key_pepper),
+            overlap=timedelta(hours=hours),
+            created_by=CREATED_BY,
+        ),
+    )
+    if new is None:
+        _give_up("there is no such key that may be used and was not rotated already")
+    typer.echo(key)
+
+
+@keys.command()
+def revoke(key_id: KeyId) -> None:
+    """End a key, on all gateways within a second."""
     if not _run(_settings(), lambda store: store.revoke(key_id)):
         _give_up("there is no such key")
+
+
+@workspaces.command()
+def limit(
+    workspace: Annotated[str, typer.Argument(help="Whose calls are counted together.")],
+    per_minute: Annotated[
+        int | None, typer.Argument(min=0, help="Calls a minute; left out: no limit of its own.")
+    ] = None,
+) -> None:
+    """Give a workspace a rate limit in place of the addresses'; a key's own goes before it."""
+    _run(_settings(), lambda store: store.set_workspace_limit(workspace, per_minute))
+
+
+def _line_of(row: KeyRow) -> str:
+    state = "revoked" if row.revoked_at else "usable"
+    if row.expires_at and not row.revoked_at:
+        state = f"until {row.expires_at:%Y-%m-%d}"
+    limit = "" if row.rate_limit_per_minute is None else f"{row.rate_limit_per_minute}/min"
+    held = "" if row.scopes == scopes_of(row.role) else f" ({' '.join(sorted(row.scopes))})"
+    used = f"used {row.last_used_at:%Y-%m-%d}" if row.last_used_at else "unused"
+    what = f"{row.role}{held}"
+    return f"{row.id}  {row.workspace}  {row.name}  {row.hint}…  {what}  {limit}  {used}  {state}"
 
 
 def _settings() -> GatewaySettings:

@@ -11,7 +11,9 @@ from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-docs_router = APIRouter(include_in_schema=False)
+from gateway.auth.guard import GuardedRoute
+
+docs_router = APIRouter(include_in_schema=False, route_class=GuardedRoute)
 
 # The little of Markdown that the document's texts use, after escaping.
 _CODE = re.compile(r"`([^`]+)`")

@@ -38,7 +38,8 @@ NAMED_MODELS.add(ProblemDetails)
 _TEXTS: Final[Mapping[int, str]] = {
     400: "The request broke off.",
     401: "No key, or one that is not known.",
-    403: "The workflow does not exist, or belongs to another workspace.",
+    403: "The caller's role or scopes do not allow this, or the workflow does not exist, or "
+    "belongs to another workspace: the answer does not tell which.",
     404: "Something else that is named does not exist; `errors` says which.",
     405: "The path exists, the method does not.",
     408: "The body did not arrive in time.",
@@ -65,8 +66,8 @@ _SECONDS: Final = {"schema": {"type": "integer", "minimum": 1}}
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These answers, and those that every guarded call has: 401, 429 and 503."""
-    return {status: _refusal(status) for status in sorted({401, 429, 503, *statuses})}
+    """These answers, and those that every guarded call has: 401, 403, 429 and 503."""
+    return {status: _refusal(status) for status in sorted({401, 403, 429, 503, *statuses})}
 
 
 def bare_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

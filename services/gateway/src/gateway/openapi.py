@@ -13,15 +13,18 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from gateway.application import build_app
+from gateway.auth.access import LEAST_ROLES, Role, scope_of
 from gateway.documents import NAMED_MODELS, restore_nulls
 
 SNAPSHOT = Path("docs/openapi.json")
 REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = """Starts workflows for leads and says what became of them.
 
-Every call but the four of *Health* needs the header `x-api-key`. Refusals are problem details
-(RFC 9457). Lists are oldest first; `nextCursor` leads to the next page and is null on the last."""
-_OPEN_TAG = "Health"
+Every call but the four of *Health* needs the header `x-api-key`, and the scope that it names.
+Refusals are problem details (RFC 9457). Lists are oldest first; `nextCursor` leads to the next
+page and is null on the last."""
+
+
 _NOT_OURS = "HTTPValidationError"
 """What FastAPI says of a 422 by itself: ours is ProblemDetails."""
 
@@ -31,7 +34,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title,
         version=app.version,
-        description=DESCRIPTION,
+        description=f"{DESCRIPTION}\n\n{_describe_roles()}",
         routes=app.routes,
         separate_input_output_schemas=False,
     )
@@ -57,9 +60,29 @@ def describe(app: FastAPI) -> dict[str, Any]:
         }
         for body in (operation.get("requestBody", {}), *operation["responses"].values()):
             restore_nulls(body.get("content", {}).get("application/json", {}))
-        if _OPEN_TAG not in operation["tags"]:
-            operation["security"] = [{"ApiKey": []}]
+    _name_scopes(document)
     return document
+
+
+def _name_scopes(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            scope = scope_of((method.upper(), path))
+            if scope is not None:
+                operation["security"] = [{"ApiKey": [scope]}]
+
+
+def _describe_roles() -> str:
+    lines = [
+        f"*{role.value.title()}*: "
+        + ", ".join(f"`{scope}`" for scope, least in LEAST_ROLES.items() if least is role)
+        for role in Role
+    ]
+    return (
+        "A key has a role, or some of its scopes. Each may what those before it may: "
+        + "; ".join(lines)
+        + "."
+    )
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:

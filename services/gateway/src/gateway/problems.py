@@ -86,10 +86,11 @@ def invalid_key() -> Problem:
 
 
 def access_denied() -> Problem:
-    """403: a workflow of another workspace, or none at all: the answer does not tell which."""
-    return Problem(
-        403, "access-denied", "Access denied", "There is no such workflow that this key may use."
-    )
+    """403: what the caller's role does not allow, or a workflow that is foreign or missing.
+
+    The answer is the same to the byte, so that it does not tell which.
+    """
+    return Problem(403, "access-denied", "Access denied", "The caller may not do this.")
 
 
 def not_found(detail: str, faults: Sequence[Fault] = ()) -> Problem:

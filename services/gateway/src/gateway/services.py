@@ -13,7 +13,9 @@ from mirsal_runtime.health import Check
 from mirsal_runtime.topics import TopicsPresent, open_board
 from starlette.requests import Request
 
-from gateway.auth.admission import PRINCIPAL, Door
+from gateway.auth.admission import Door, Limits
+from gateway.auth.guard import PRINCIPAL
+from gateway.auth.key_ring import KeyRing
 from gateway.auth.rate_limit import RateLimiter
 from gateway.auth.schemas import Principal
 from gateway.auth.service import Doorkeeper
@@ -41,6 +43,8 @@ from gateway.workflows.service import Workflows
 from gateway.workflows.store import WorkflowStore
 
 SWEEP_SECONDS = 600.0
+USES_SECONDS = 10.0
+"""How late a key's last use may be in the table."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +53,7 @@ class Services(NamedTuple):
     """What endpoints call, one for each noun."""
 
     door: Door
+    key_ring: KeyRing
     workflows: Workflows
     leads: Leads
     starts: Starts
@@ -94,16 +99,20 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         finder = FactFinder(starts)
         workflow_store = WorkflowStore(own)
         workflows = Workflows(workflow_store)
-        doorkeeper = Doorkeeper(KeyStore(own), settings.api_key_pepper)
         watches = WatchStore(views)
         lookout, feed = Lookout(watches.look), ChangeFeed(watches)
         stack.callback(lookout.close)
         stack.callback(feed.close)
-        sweeper = asyncio.create_task(_sweep(starts))
-        stack.callback(sweeper.cancel)
         runs = Runs(launcher, RunStore(views), starts, lookout)
+        keys = KeyStore(own)
+        doorkeeper = Doorkeeper(keys, settings.api_key_pepper)
+        stack.push_async_callback(_note_uses, doorkeeper)
+        for work in (_sweep(starts), _note_uses_often(doorkeeper)):
+            stack.callback(asyncio.create_task(work).cancel)
+        limits = Limits(settings.rate_limit_per_minute, settings.bad_keys_per_minute)
         yield Services(
-            door=Door(doorkeeper, limiter, settings.rate_limit_per_minute),
+            door=Door(doorkeeper, limiter, limits),
+            key_ring=KeyRing(keys, settings.api_key_pepper),
             workflows=workflows,
             leads=Leads(LeadStore(own), settings.default_region),
             starts=Starts(finder, GraphShelf(workflow_store), launcher),
@@ -144,6 +153,18 @@ def _topics_check(settings: GatewaySettings) -> Check:
             return "Kafka does not answer"
 
     return check
+
+
+async def _note_uses_often(doorkeeper: Doorkeeper) -> None:
+    while True:
+        await asyncio.sleep(USES_SECONDS)
+        await _note_uses(doorkeeper)
+
+
+async def _note_uses(doorkeeper: Doorkeeper) -> None:
+    """Write which keys were used; they are tried again later if the database is away."""
+    with suppress(DatabaseUnavailable):
+        await doorkeeper.write_uses()
 
 
 async def _sweep(starts: StartStore) -> None:

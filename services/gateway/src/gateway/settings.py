@@ -27,6 +27,9 @@ class GatewaySettings(RuntimeSettings):
     rate_limit_per_minute: Annotated[int, Field(ge=0)] = 100
     """Requests a minute and client address; 0 is no limit."""
 
+    bad_keys_per_minute: Annotated[int, Field(ge=0)] = 20
+    """Wrong keys or tokens a minute and client address, before they are 429; 0 is no limit."""
+
     rate_limit_wait_ms: Annotated[int, Field(ge=1)] = 50
     """What the limiter may cost a call before this gateway counts by itself."""
 

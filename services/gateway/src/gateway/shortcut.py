@@ -14,13 +14,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.auth.guard import GuardedRoute, check_scope
+
 Answer: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class _Way(NamedTuple):
     """One route. `names` are the endpoint's names for what the path holds, by the path's own."""
 
-    route: APIRoute
+    route: GuardedRoute
     path: re.Pattern[str]
     endpoint: Callable[..., Awaitable[Response]]
     names: Mapping[str, str]
@@ -63,6 +65,7 @@ class Shortcut:
         request = Request(scope, receive, send)
         given = {way.names[name]: value for name, value in found.items()}
         try:
+            check_scope(scope, way.route.needs)
             response = await way.endpoint(request, **given)
         except self._raised as error:
             kind = next(each for each in self._raised if isinstance(error, each))
@@ -71,6 +74,8 @@ class Shortcut:
 
 
 def _way_of(route: APIRoute) -> _Way:
+    if not isinstance(route, GuardedRoute):
+        raise TypeError(f"{route.path} is not in the table of access")
     wants: Any = route.dependant
     others = (wants.query_params, wants.header_params, wants.cookie_params, wants.body_params)
     fields = wants.path_params

@@ -1,9 +1,13 @@
 """The door of `/api/automation`, as ASGI middleware: load, key, rate limit, in this order."""
 
+from typing import NamedTuple
+
 from mirsal_runtime import metrics
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.auth.access import OPEN
+from gateway.auth.guard import PRINCIPAL
 from gateway.auth.rate_limit import RateLimiter, Verdict, client_of
 from gateway.auth.schemas import Principal
 from gateway.auth.service import Doorkeeper
@@ -11,38 +15,54 @@ from gateway.problems import Problem, invalid_key, not_found, unavailable
 from gateway.store import DatabaseUnavailable
 
 GUARDED = "/api/automation"
-OPEN = frozenset(
-    {"/api/automation/health", "/api/automation/metrics", "/api/automation/queue/status"}
-)
+_OPEN_PATHS = frozenset(path for _, path in OPEN)
 MOST_AT_ONCE = 512
 """Calls under way in one process; more are answered 503 at once."""
 WINDOW_SECONDS = 60
-PRINCIPAL = "principal"
+
+
+class Limits(NamedTuple):
+    """Calls a minute and client address: all, and those with a key or token that is wrong."""
+
+    calls: int
+    bad_keys: int
 
 
 class Door:
     """What the middleware asks; made when the process has its servers."""
 
-    def __init__(self, doorkeeper: Doorkeeper, limiter: RateLimiter, limit: int) -> None:
+    def __init__(self, doorkeeper: Doorkeeper, limiter: RateLimiter, limits: Limits) -> None:
         self._doorkeeper = doorkeeper
         self._limiter = limiter
-        self._limit = limit
+        self._limits = limits
 
     async def admit(self, scope: Scope) -> tuple[Principal, Verdict | None]:
-        """Who calls, and what the rate limit says. Raises a 401 or 503 `Problem`."""
+        """Who calls, and what the rate limit says. Raises a 401, 429 or 503 `Problem`."""
         key = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
         try:
             principal = await self._doorkeeper.identify(key.decode("latin-1"))
         except DatabaseUnavailable as error:
             raise unavailable("The API keys cannot be read at the moment.") from error
         if principal is None:
+            await self._count_bad(key, scope)
             raise invalid_key()
         if principal.rate_limit_per_minute is not None:
-            limit, client = principal.rate_limit_per_minute, f"key:{principal.key_id}"
+            limit, client = principal.rate_limit_per_minute, principal.limited_as
         else:
-            address = scope["client"][0] if scope["client"] else ""
-            limit, client = self._limit, f"ip:{client_of(address)}"
+            limit, client = self._limits.calls, f"ip:{_client_of(scope)}"
         return principal, await self._limiter.hit(client, limit) if limit else None
+
+    async def _count_bad(self, key: bytes, scope: Scope) -> None:
+        """Raises a 429 `Problem` where too many wrong keys came from this address.
+
+        A call without any is no attempt. Good keys from there are let in as ever: else whoever
+        shares the address could lock them out.
+        """
+        if key and self._limits.bad_keys:
+            client = f"bad-key:{_client_of(scope)}"
+            verdict = await self._limiter.hit(client, self._limits.bad_keys)
+            if not verdict.allowed:
+                raise _too_many(verdict)
 
 
 class Admission:
@@ -89,7 +109,11 @@ class Admission:
 
 
 def _is_guarded(path: str) -> bool:
-    return (path == GUARDED or path.startswith(GUARDED + "/")) and path not in OPEN
+    return (path == GUARDED or path.startswith(GUARDED + "/")) and path not in _OPEN_PATHS
+
+
+def _client_of(scope: Scope) -> str:
+    return client_of(scope["client"][0] if scope["client"] else "")
 
 
 def _with_headers(send: Send, verdict: Verdict) -> Send:
@@ -106,7 +130,7 @@ def _too_many(verdict: Verdict) -> Problem:
         429,
         "too-many-requests",
         "Too many automation requests",
-        f"{verdict.limit} calls a minute are allowed.",
+        f"{verdict.limit} such calls a minute are allowed.",
         headers={"Retry-After": str(verdict.reset_seconds)},
         members={"retryAfter": WINDOW_SECONDS},
     )

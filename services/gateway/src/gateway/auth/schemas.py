@@ -1,12 +1,83 @@
-"""The caller, as the rest of the gateway sees it."""
+"""The caller, as the rest of the gateway sees it, and API keys as REST shows them."""
 
-from typing import NamedTuple
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+from gateway.auth.access import Role, Scope
+from gateway.shapes import Answer, Question
+
+LONGEST_DAYS = 3650
+LONGEST_OVERLAP_HOURS = 720
+MOST_A_MINUTE = 1_000_000
 
 
 class Principal(NamedTuple):
-    """Whose request it is. `rate_limit_per_minute` takes the place of the address's, if set."""
+    """Whose request it is, and what it may do.
+
+    `rate_limit_per_minute` takes the place of the address's, if set, and is counted for
+    `limited_as`.
+    """
 
     key_id: str
     name: str
     workspace: str
     rate_limit_per_minute: int | None = None
+    limited_as: str = ""
+    scopes: frozenset[Scope] = frozenset()
+
+
+class KeyDraft(Question):
+    """A key to be made."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, description="What the key is for.")]
+    role: Role
+    scopes: Annotated[
+        list[Scope] | None,
+        Field(min_length=1, max_length=len(Scope), description="Some of the role's; null: all."),
+    ] = None
+    rate_limit_per_minute: Annotated[
+        int | None,
+        Field(ge=0, le=MOST_A_MINUTE, description="In place of other limits; 0: none."),
+    ] = None
+    lifetime_days: Annotated[int | None, Field(ge=1, le=LONGEST_DAYS)] = None
+
+
+class Rotation(Question):
+    """How a key is followed by a new one."""
+
+    overlap_hours: Annotated[
+        int,
+        Field(ge=0, le=LONGEST_OVERLAP_HOURS, description="How long the old key works on."),
+    ] = 24
+
+
+class KeyView(Answer):
+    """A key, without what lets in. `scopes`: what it may do."""
+
+    key_id: str
+    name: str
+    hint: str
+    role: Role
+    scopes: list[Scope]
+    rate_limit_per_minute: int | None
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    replaced_by: str | None
+
+
+class KeyMade(KeyView):
+    """A new key. `key` is shown this once."""
+
+    key: str
+
+
+class KeyPage(Answer):
+    """A page of keys."""
+
+    items: list[KeyView]
+    next_cursor: str | None

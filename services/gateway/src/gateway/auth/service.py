@@ -11,7 +11,7 @@ from gateway.auth.schemas import Principal
 from gateway.auth.store import KeyStore
 from gateway.store import CALL_SECONDS, DatabaseUnavailable
 
-REMEMBER_SECONDS = 5.0
+REMEMBER_SECONDS = 0.9
 """A revoked key works for at most this long on a gateway that has just seen it."""
 REMEMBERED_KEYS = 10_000
 
@@ -20,9 +20,11 @@ class Doorkeeper:
     """Says whose a key is. Only good keys are remembered, by their digests."""
 
     def __init__(self, store: KeyStore, pepper: SecretStr) -> None:
+        self._store = store
         self._pepper = pepper
         self._remembered: dict[bytes, tuple[float, Principal]] = {}
         self._lookups: Batcher[bytes, Principal | None] = Batcher(store.find)
+        self._used: set[str] = set()
 
     async def identify(self, key: str) -> Principal | None:
         """The caller, or None for a key that may not be used. Raises `DatabaseUnavailable`."""
@@ -45,4 +47,15 @@ class Doorkeeper:
         if len(self._remembered) >= REMEMBERED_KEYS:
             self._remembered.clear()
         self._remembered[digest] = (asked_at + REMEMBER_SECONDS, principal)
+        self._used.add(principal.key_id)
         return principal
+
+    async def write_uses(self) -> None:
+        """Note which keys were used since the last time. Raises `DatabaseUnavailable`."""
+        used, self._used = self._used, set()
+        if used:
+            try:
+                await self._store.touch(used)
+            except DatabaseUnavailable:
+                self._used |= used
+                raise

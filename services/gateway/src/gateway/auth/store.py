@@ -1,16 +1,21 @@
-"""The table `api_keys`."""
+"""The tables `api_keys` and `workspace_limits`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
 from mirsal_runtime.queries import load_queries
 
+from gateway.auth.access import Role, Scope, scopes_of
 from gateway.auth.schemas import Principal
+from gateway.paging import START, Cursor
 from gateway.store import Database
 
 _SQL = load_queries("gateway.auth")
+_FIRST_ID = UUID(int=0)
+_ALL = 100_000
 
 
 class KeyRow(NamedTuple):
@@ -20,14 +25,33 @@ class KeyRow(NamedTuple):
     workspace: str
     name: str
     hint: str
+    role: Role
+    scopes: frozenset[Scope]
     rate_limit_per_minute: int | None
+    created_by: str
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
+    replaced_by: UUID | None
+
+
+class NewKey(NamedTuple):
+    """What is stored of a key. `scopes` None is all of the role's."""
+
+    workspace: str
+    name: str
+    hint: str
+    digest: bytes
+    role: Role
+    scopes: Sequence[Scope] | None = None
+    rate_limit_per_minute: int | None = None
+    lifetime: timedelta | None = None
+    created_by: str = ""
 
 
 class KeyStore:
-    """Reads and writes API keys by their digests."""
+    """Reads and writes API keys by their digests. A workspace of None is any."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,44 +59,98 @@ class KeyStore:
     async def find(self, digests: Sequence[bytes]) -> list[Principal | None]:
         """Who each digest's key belongs to; None where there is none that may be used."""
         rows = await self._database.fetch(_SQL["find_keys"], list(digests))
-        found = {
-            row["digest"]: Principal(
-                str(row["id"]), row["name"], row["workspace"], row["rate_limit_per_minute"]
-            )
-            for row in rows
-        }
+        found = {row["digest"]: _principal(row) for row in rows}
         return [found.get(digest) for digest in digests]
 
-    async def add(
-        self,
-        workspace: str,
-        name: str,
-        hint: str,
-        digest: bytes,
-        *,
-        rate_limit_per_minute: int | None = None,
-        lifetime: timedelta | None = None,
-    ) -> UUID:
-        """Store a new key's digest; the row's id."""
-        row = await self._database.fetch_row(
-            _SQL["add_key"], workspace, name, hint, digest, rate_limit_per_minute, lifetime
-        )
+    async def touch(self, key_ids: Collection[str]) -> None:
+        """Note that these keys were used now."""
+        await self._database.fetch(_SQL["touch_keys"], [UUID(each) for each in key_ids])
+
+    async def add(self, key: NewKey) -> KeyRow:
+        """Store a new key."""
+        row = await self._database.fetch_row(_SQL["add_key"], *key)
         if row is None:
             raise ValueError("this key is stored already")
-        return UUID(str(row["id"]))
+        return _key_row(row)
 
-    async def ensure(self, workspace: str, name: str, hint: str, digest: bytes) -> UUID:
-        """Have the key there and usable; the row's id."""
-        row = await self._database.fetch_row(_SQL["ensure_key"], workspace, name, hint, digest)
+    async def ensure(self, key: NewKey) -> UUID:
+        """Have the key there and usable, with its role's scopes and no end; the row's id."""
+        row = await self._database.fetch_row(_SQL["ensure_key"], *key[:5])
         if row is None:
             raise ValueError("the key was not stored")
         return UUID(str(row["id"]))
 
+    async def rotate(
+        self,
+        key_id: UUID,
+        workspace: str | None,
+        *,
+        hint: str,
+        digest: bytes,
+        overlap: timedelta,
+        created_by: str | None = None,
+    ) -> KeyRow | None:
+        """The key's successor; None where the key may not be used or has one already."""
+        row = await self._database.fetch_row(
+            _SQL["rotate_key"], key_id, workspace, hint, digest, overlap, created_by
+        )
+        return None if row is None else _key_row(row)
+
+    async def read(self, key_id: UUID, workspace: str) -> KeyRow | None:
+        """One key."""
+        row = await self._database.fetch_row(_SQL["read_key"], key_id, workspace)
+        return None if row is None else _key_row(row)
+
+    async def list_keys(
+        self, workspace: str | None, after: tuple[datetime, UUID], limit: int
+    ) -> list[KeyRow]:
+        """Keys after a place, oldest first."""
+        rows = await self._database.fetch(_SQL["list_keys"], workspace, *after, limit)
+        return [_key_row(row) for row in rows]
+
     async def list_all(self, workspace: str | None) -> list[KeyRow]:
         """All keys, or those of one workspace, oldest first."""
-        rows = await self._database.fetch(_SQL["list_keys"], workspace)
-        return [KeyRow(**row) for row in rows]
+        return await self.list_keys(workspace, (START.at, _FIRST_ID), _ALL)
 
-    async def revoke(self, key_id: UUID) -> bool:
+    async def revoke(self, key_id: UUID, workspace: str | None = None) -> bool:
         """Whether there is such a key; it may not be used from now on."""
-        return await self._database.fetch_row(_SQL["revoke_key"], key_id) is not None
+        return await self._database.fetch_row(_SQL["revoke_key"], key_id, workspace) is not None
+
+    async def read_workspace_limit(self, workspace: str) -> int | None:
+        """The workspace's own limit."""
+        row = await self._database.fetch_row(_SQL["read_workspace_limit"], workspace)
+        return None if row is None else int(row["rate_limit_per_minute"])
+
+    async def set_workspace_limit(self, workspace: str, limit: int | None) -> None:
+        """Give the workspace a limit of its own, or take it away."""
+        if limit is None:
+            await self._database.fetch(_SQL["drop_workspace_limit"], workspace)
+        else:
+            await self._database.fetch(_SQL["set_workspace_limit"], workspace, limit)
+
+
+def place_of(row: KeyRow) -> Cursor:
+    """Where the key stands in lists."""
+    return Cursor(row.created_at, str(row.id))
+
+
+def _principal(row: asyncpg.Record) -> Principal:
+    key_id, workspace = str(row["id"]), row["workspace"]
+    limit, limited_as = row["rate_limit_per_minute"], f"key:{key_id}"
+    if limit is None:
+        limit, limited_as = row["workspace_limit"], f"workspace:{workspace}"
+    return Principal(key_id, row["name"], workspace, limit, limited_as, _scopes_of(row))
+
+
+def _key_row(row: asyncpg.Record) -> KeyRow:
+    return KeyRow(**{**row, "role": Role(row["role"]), "scopes": _scopes_of(row)})
+
+
+def _scopes_of(row: asyncpg.Record) -> frozenset[Scope]:
+    """What the key may do. Scopes of a newer release are not known here, and give nothing."""
+    known = {each.value: each for each in Scope}
+    chosen = row["scopes"]
+    return scopes_of(
+        Role(row["role"]),
+        None if chosen is None else [known[each] for each in chosen if each in known],
+    )

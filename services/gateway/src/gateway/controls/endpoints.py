@@ -7,6 +7,7 @@ from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.auth.guard import GuardedRoute
 from gateway.bodies import read_model
 from gateway.controls.schemas import ControlAccepted, Decide
 from gateway.documents import gives, refusals, takes
@@ -15,7 +16,7 @@ from gateway.replies import call_of, reply, traceparent_of
 from gateway.runs.endpoints import RUN
 from gateway.services import services_of
 
-router = APIRouter(prefix="/api/automation", tags=["Control"])
+router = APIRouter(prefix="/api/automation", tags=["Control"], route_class=GuardedRoute)
 
 _ACCEPTED: Final = {
     "controlId": "01936f30-11c2-7a9e-8c55-2b7d90e4f1a3",

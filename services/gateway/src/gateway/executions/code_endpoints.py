@@ -8,6 +8,7 @@ from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.auth.guard import GuardedRoute
 from gateway.bodies import Json, parse, read_body
 from gateway.documents import gives, refusals, takes
 from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
@@ -26,7 +27,7 @@ from gateway.services import caller_of, services_of
 from gateway.watching.lookout import NoPlace
 from gateway.watching.waiting import wait_of, wait_parameter
 
-router = APIRouter(prefix="/api/automation/code", tags=["Executions"])
+router = APIRouter(prefix="/api/automation/code", tags=["Executions"], route_class=GuardedRoute)
 
 CHECK_SECONDS: Final = 10.0
 _CODE: Final = "def main(input):\n    return {'greeting': 'أهلاً ' + input['name']}\n"

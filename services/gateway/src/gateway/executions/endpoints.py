@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.auth.guard import GuardedRoute
 from gateway.bodies import Json, parse, read_body
 from gateway.documents import gives, refusals, takes
 from gateway.executions.schemas import (
@@ -29,7 +30,7 @@ from gateway.services import caller_of, services_of
 from gateway.shapes import Identifier
 from gateway.watching.waiting import wait_of, wait_parameter
 
-router = APIRouter(prefix="/api/automation", tags=["Executions"])
+router = APIRouter(prefix="/api/automation", tags=["Executions"], route_class=GuardedRoute)
 
 
 def _to_utc(moment: datetime) -> datetime:

@@ -6,6 +6,7 @@ from mirsal_runtime.metrics import CONTENT_TYPE
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.auth.guard import GuardedRoute
 from gateway.documents import bare_refusals, gives
 from gateway.health.schemas import Liveness, QueueStatus, Readiness
 from gateway.replies import reply
@@ -22,8 +23,8 @@ _DOWN = {
     "kafka": {"status": "down", "required": True, "reason": "Kafka does not answer"},
 }
 
-router = APIRouter(tags=["Health"])
-metrics_router = APIRouter(tags=["Health"])
+router = APIRouter(tags=["Health"], route_class=GuardedRoute)
+metrics_router = APIRouter(tags=["Health"], route_class=GuardedRoute)
 
 
 @router.get(

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.auth.guard import GuardedRoute
 from gateway.bodies import read_model, stream_body
 from gateway.documents import gives, refusals, takes
 from gateway.leads.bulk import CsvReader, NdjsonReader, Reader
@@ -16,7 +17,7 @@ from gateway.replies import reply
 from gateway.services import caller_of, services_of
 from gateway.shapes import Identifier
 
-router = APIRouter(prefix="/api/automation", tags=["Leads"])
+router = APIRouter(prefix="/api/automation", tags=["Leads"], route_class=GuardedRoute)
 
 IMPORT_BYTES = 64 * 1024 * 1024
 _READERS: dict[str, type[Reader]] = {

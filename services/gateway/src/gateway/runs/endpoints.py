@@ -7,6 +7,7 @@ from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.auth.guard import GuardedRoute
 from gateway.bodies import Json, parse, read_body
 from gateway.documents import gives, refusals, takes
 from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
@@ -15,7 +16,7 @@ from gateway.runs.schemas import RunsStarted, RunStarted, RunView, StartRun
 from gateway.services import caller_of, services_of
 from gateway.watching.waiting import wait_of, wait_parameter
 
-router = APIRouter(prefix="/api/automation", tags=["Runs"])
+router = APIRouter(prefix="/api/automation", tags=["Runs"], route_class=GuardedRoute)
 
 _RUN_ID = "01936f2e-8a00-7c11-9d3b-5f0c2a417e90"
 _WAIT: Final = wait_parameter(

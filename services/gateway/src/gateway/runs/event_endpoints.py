@@ -7,12 +7,13 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.auth.guard import GuardedRoute
 from gateway.documents import refusals
 from gateway.runs.endpoints import RUN
 from gateway.runs.stream import LiveStream, is_told_all, tell_changes, tell_run
 from gateway.services import caller_of, services_of
 
-router = APIRouter(prefix="/api/automation", tags=["Live events"])
+router = APIRouter(prefix="/api/automation", tags=["Live events"], route_class=GuardedRoute)
 
 _CHANGE: Final = {
     **{name: value for name, value in RUN.items() if name not in {"executions", "traceId"}},

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.auth.guard import GuardedRoute
 from gateway.bodies import read_model
 from gateway.documents import gives, refusals, takes
 from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
@@ -22,7 +23,7 @@ from gateway.workflows.schemas import (
     WorkflowView,
 )
 
-router = APIRouter(prefix="/api/automation", tags=["Workflows"])
+router = APIRouter(prefix="/api/automation", tags=["Workflows"], route_class=GuardedRoute)
 
 WORKFLOW_PATH = "/api/automation/workflow/"
 WorkflowId = Annotated[str, Path(alias="workflowId", description="The workflow's id.")]

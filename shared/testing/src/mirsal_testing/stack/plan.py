@@ -104,7 +104,7 @@ class Plan:
         """Makes the API key known to the gateway; none where no key is used."""
         if self._table.keys is None or self.api_key is None:
             return []
-        arguments = (self._table.keys, "keys", "ensure", "--name", "local")
+        arguments = (self._table.keys, "keys", "ensure", "--name", "local", "--role", "owner")
         # Not an argument, which every user of this machine could read.
         environment = {**self.job_environment(), KEY_SETTING: self.api_key}
         packages = (self._table.keys.partition(".")[0], "mirsal_runtime")

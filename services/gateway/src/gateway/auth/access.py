@@ -1,0 +1,107 @@
+"""Who may call what: the one table of roles, scopes and routes. What is not in it is refused.
+
+Nothing here knows HTTP; `gateway.auth.guard` asks it.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+
+class Role(StrEnum):
+    """What somebody is in a workspace; each role may do what those before it may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    EDITOR = "editor"
+    OWNER = "owner"
+
+
+class Scope(StrEnum):
+    """One kind of calls. A key may be held to some of its role's."""
+
+    WORKFLOWS_READ = "workflows:read"
+    WORKFLOWS_WRITE = "workflows:write"
+    LEADS_READ = "leads:read"
+    LEADS_WRITE = "leads:write"
+    RUNS_READ = "runs:read"
+    RUNS_START = "runs:start"
+    CODE_RUN = "code:run"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
+
+
+Route: TypeAlias = tuple[str, str]
+"""Method and path, as the OpenAPI document has them."""
+
+LEAST_ROLES: Final[Mapping[Scope, Role]] = {
+    Scope.WORKFLOWS_READ: Role.VIEWER,
+    Scope.LEADS_READ: Role.VIEWER,
+    Scope.RUNS_READ: Role.VIEWER,
+    Scope.LEADS_WRITE: Role.OPERATOR,
+    Scope.RUNS_START: Role.OPERATOR,
+    Scope.WORKFLOWS_WRITE: Role.EDITOR,
+    Scope.CODE_RUN: Role.EDITOR,
+    Scope.KEYS_READ: Role.OWNER,
+    Scope.KEYS_WRITE: Role.OWNER,
+}
+
+_API: Final = "/api/automation"
+GUARDED: Final[Mapping[Route, Scope]] = {
+    ("GET", f"{_API}/workflows"): Scope.WORKFLOWS_READ,
+    ("GET", f"{_API}/workflow/{{workflowId}}"): Scope.WORKFLOWS_READ,
+    ("GET", f"{_API}/workflow/{{workflowId}}/versions"): Scope.WORKFLOWS_READ,
+    ("GET", f"{_API}/workflow/{{workflowId}}/versions/{{version}}"): Scope.WORKFLOWS_READ,
+    ("POST", f"{_API}/workflow"): Scope.WORKFLOWS_WRITE,
+    ("PUT", f"{_API}/workflow/{{workflowId}}"): Scope.WORKFLOWS_WRITE,
+    ("GET", f"{_API}/lead/{{leadId}}"): Scope.LEADS_READ,
+    ("GET", f"{_API}/leads"): Scope.LEADS_READ,
+    ("PUT", f"{_API}/lead/{{leadId}}"): Scope.LEADS_WRITE,
+    ("POST", f"{_API}/leads"): Scope.LEADS_WRITE,
+    ("GET", f"{_API}/run/{{runId}}"): Scope.RUNS_READ,
+    ("GET", f"{_API}/run/{{runId}}/events"): Scope.RUNS_READ,
+    ("GET", f"{_API}/runs/events"): Scope.RUNS_READ,
+    ("GET", f"{_API}/execution/{{executionId}}/status"): Scope.RUNS_READ,
+    ("GET", f"{_API}/workflow/{{workflowId}}/logs"): Scope.RUNS_READ,
+    ("POST", f"{_API}/workflow/{{workflowId}}/run"): Scope.RUNS_START,
+    ("POST", f"{_API}/run/{{runId}}/cancel"): Scope.RUNS_START,
+    ("POST", f"{_API}/run/{{runId}}/retry"): Scope.RUNS_START,
+    ("POST", f"{_API}/execution/{{executionId}}/decision"): Scope.RUNS_START,
+    ("POST", f"{_API}/email/send"): Scope.RUNS_START,
+    ("POST", f"{_API}/whatsapp/send"): Scope.RUNS_START,
+    ("POST", f"{_API}/google-sheets/process"): Scope.RUNS_START,
+    ("POST", f"{_API}/code/execute"): Scope.CODE_RUN,
+    ("POST", f"{_API}/code/check"): Scope.CODE_RUN,
+    ("GET", f"{_API}/keys"): Scope.KEYS_READ,
+    ("GET", f"{_API}/key/{{keyId}}"): Scope.KEYS_READ,
+    ("POST", f"{_API}/keys"): Scope.KEYS_WRITE,
+    ("POST", f"{_API}/key/{{keyId}}/rotate"): Scope.KEYS_WRITE,
+    ("DELETE", f"{_API}/key/{{keyId}}"): Scope.KEYS_WRITE,
+}
+OPEN: Final[frozenset[Route]] = frozenset(
+    {
+        ("GET", "/api/health"),
+        ("GET", f"{_API}/health"),
+        ("GET", f"{_API}/metrics"),
+        ("GET", f"{_API}/queue/status"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+    }
+)
+"""These need no key and no role."""
+
+
+def scope_of(route: Route) -> Scope | None:
+    """What the route needs; None for an open one. Raises `LookupError` for any not in the table."""
+    if route in OPEN:
+        return None
+    if route not in GUARDED:
+        raise LookupError(f"{route[0]} {route[1]} is not in gateway.auth.access: say who may call")
+    return GUARDED[route]
+
+
+def scopes_of(role: Role, chosen: Collection[Scope] | None = None) -> frozenset[Scope]:
+    """What a caller of this role may do, if held to `chosen`; None holds to nothing."""
+    rank = list(Role).index
+    of_role = frozenset(scope for scope, least in LEAST_ROLES.items() if rank(role) >= rank(least))
+    return of_role if chosen is None else of_role & frozenset(chosen)

@@ -1,0 +1,44 @@
+"""Routes that ask the table of access before anything else of the request is looked at."""
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope as Connection
+
+from gateway.auth.access import Scope, scope_of
+from gateway.problems import access_denied
+
+if TYPE_CHECKING:
+    from gateway.auth.schemas import Principal
+
+PRINCIPAL = "principal"
+
+
+class GuardedRoute(APIRoute):
+    """A route of the table. Raises `LookupError` when it is made without an entry there."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        (method,) = options.get("methods") or ("GET",)
+        self.needs = scope_of((method, path))
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler behind the check."""
+        serve = super().get_route_handler()
+
+        async def serve_if_allowed(request: Request) -> Response:
+            check_scope(request.scope, self.needs)
+            return await serve(request)
+
+        return serve_if_allowed
+
+
+def check_scope(connection: Connection, needs: Scope | None) -> None:
+    """Raises the 403 `Problem` unless the request's caller has the scope."""
+    if needs is not None:
+        principal: Principal = connection["state"][PRINCIPAL]
+        if needs not in principal.scopes:
+            raise access_denied()

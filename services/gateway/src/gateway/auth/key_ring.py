@@ -1,0 +1,114 @@
+"""Making, showing, rotating and revoking a workspace's API keys."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from gateway.auth.access import scopes_of
+from gateway.auth.keys import digest_of, generate_key, hint_of
+from gateway.auth.schemas import KeyDraft, KeyMade, KeyPage, KeyView, Principal, Rotation
+from gateway.auth.store import KeyRow, KeyStore, NewKey, place_of
+from gateway.paging import Cursor, cut_page, read_cursor
+from gateway.problems import Fault, Problem, access_denied, invalid, not_found
+
+_FIRST_ID = UUID(int=0)
+
+
+class KeyRing:
+    """What owners may do with the keys of their workspace. Raises `Problem`.
+
+    Nobody gives a key what they may not do themselves, nor gets a successor to such a key.
+    """
+
+    def __init__(self, store: KeyStore, pepper: SecretStr) -> None:
+        self._store = store
+        self._pepper = pepper
+
+    async def make(self, caller: Principal, draft: KeyDraft) -> KeyMade:
+        """A new key, which is shown this once."""
+        scopes = scopes_of(draft.role, draft.scopes)
+        if draft.scopes is not None and scopes != frozenset(draft.scopes):
+            raise invalid([Fault(f"are not all scopes of the role {draft.role}", "/scopes")])
+        if not scopes <= caller.scopes:
+            raise access_denied()
+        key = generate_key()
+        row = await self._store.add(
+            NewKey(
+                caller.workspace,
+                draft.name,
+                hint_of(key),
+                digest_of(key, self._pepper),
+                draft.role,
+                draft.scopes,
+                draft.rate_limit_per_minute,
+                None if draft.lifetime_days is None else timedelta(days=draft.lifetime_days),
+                caller.name,
+            )
+        )
+        return KeyMade(**_members_of(row), key=key)
+
+    async def read(self, caller: Principal, key_id: str) -> KeyView:
+        """One key."""
+        return KeyView(**_members_of(await self._find(caller, key_id)))
+
+    async def list_keys(self, caller: Principal, cursor_text: str | None, limit: int) -> KeyPage:
+        """A page of the workspace's keys, with those that may no longer be used."""
+        after = read_cursor(cursor_text)
+        place = (after.at, _id_in(after))
+        found = await self._store.list_keys(caller.workspace, place, limit + 1)
+        rows, cursor = cut_page(found, limit, place_of)
+        return KeyPage(items=[KeyView(**_members_of(row)) for row in rows], next_cursor=cursor)
+
+    async def rotate(self, caller: Principal, key_id: str, wanted: Rotation) -> KeyMade:
+        """A key that takes the other's place; both may be used for `overlap_hours`."""
+        row = await self._find(caller, key_id)
+        if not row.scopes <= caller.scopes:
+            raise access_denied()
+        key = generate_key()
+        new = await self._store.rotate(
+            row.id,
+            caller.workspace,
+            hint=hint_of(key),
+            digest=digest_of(key, self._pepper),
+            overlap=timedelta(hours=wanted.overlap_hours),
+            created_by=caller.name,
+        )
+        if new is None:
+            text = "The key may not be used any more, or was rotated already."
+            raise Problem(409, "conflict", "Conflict", text)
+        return KeyMade(**_members_of(new), key=key)
+
+    async def revoke(self, caller: Principal, key_id: str) -> KeyView:
+        """The key, which may not be used from now on; said again, nothing changes."""
+        row = await self._find(caller, key_id)
+        await self._store.revoke(row.id, caller.workspace)
+        return await self.read(caller, key_id)
+
+    async def _find(self, caller: Principal, key_id: str) -> KeyRow:
+        try:
+            row = await self._store.read(UUID(key_id), caller.workspace)
+        except ValueError:
+            row = None
+        if row is None:
+            raise not_found("There is no such key.")
+        return row
+
+
+def _members_of(row: KeyRow) -> dict[str, object]:
+    members = row._asdict()
+    del members["workspace"]
+    return {
+        **members,
+        "key_id": str(members.pop("id")),
+        "scopes": sorted(row.scopes),
+        "replaced_by": None if row.replaced_by is None else str(row.replaced_by),
+    }
+
+
+def _id_in(cursor: Cursor) -> UUID:
+    try:
+        return UUID(cursor.id) if cursor.id else _FIRST_ID
+    except ValueError as error:
+        text = "is not a cursor of this list: pass nextCursor on as it is"
+        raise invalid([Fault(text, parameter="cursor")]) from error

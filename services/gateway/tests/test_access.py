@@ -1,0 +1,229 @@
+"""Who may call what: every call of the OpenAPI document, by everybody who may not make it."""
+
+import secrets
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import httpx
+import orjson
+import pytest
+from fastapi import APIRouter, FastAPI
+from gateway.application import build_app, include_guarded
+from gateway.auth.access import GUARDED, LEAST_ROLES, OPEN, Role, Scope, scope_of, scopes_of
+from gateway.auth.guard import GuardedRoute
+from gateway.auth.keys import generate_key
+from gateway.openapi import describe
+
+from services.gateway.tests.conftest import Gateway, MakeSettings, open_gateway
+
+DENIED = {
+    "error": "Access denied",
+    "type": "urn:mirsal:problem:access-denied",
+    "title": "Access denied",
+    "status": 403,
+    "detail": "The caller may not do this.",
+}
+
+
+class Case(NamedTuple):
+    """One call of the document, with the example that the document has for its body."""
+
+    method: str
+    path: str
+    body: bytes | None
+    media_type: str
+
+    def fill(self, **ids: str) -> str:
+        """The path with ids."""
+        return self.path.format(**{"version": "1", **ids})
+
+
+def _cases() -> list[Case]:
+    document: Any = orjson.loads(orjson.dumps(describe(build_app())))
+    found = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            contents: dict[str, Any] = operation.get("requestBody", {}).get("content", {})
+            media_type, body = "", None
+            if contents:
+                media_type, content = next(iter(contents.items()))
+                example = content.get("example")
+                if example is None:
+                    example = next(iter(content["examples"].values()))["value"]
+                body = example.encode() if isinstance(example, str) else orjson.dumps(example)
+            found.append(Case(method.upper(), path, body, media_type))
+    return found
+
+
+CASES = _cases()
+CLOSED = [case for case in CASES if (case.method, case.path) not in OPEN]
+NOBODY = {
+    "workflowId": "welcome",
+    "leadId": "ahmed",
+    "runId": "01936f2e-8a00-7c11-9d3b-5f0c2a417e90",
+    "executionId": "01936f2e-8a00-84bd-bc3e-d4f4b8389c69",
+    "keyId": "6f1f6f0e-5a4c-4d0c-9a43-0d5f3f6f1c11",
+}
+
+
+async def call(
+    gateway: Gateway, case: Case, key: str | None, ids: dict[str, str] | None = None
+) -> httpx.Response:
+    """One call with a key, or without any."""
+    headers = {"content-type": case.media_type} if case.body is not None else {}
+    if key is not None:
+        headers["x-api-key"] = key
+    gateway.client.headers.pop("x-api-key", None)
+    path = case.fill(**{**NOBODY, **(ids or {})})
+    return await gateway.client.request(case.method, path, content=case.body, headers=headers)
+
+
+def test_the_table_and_the_document_name_the_same_calls() -> None:
+    described = {(case.method, case.path) for case in CASES}
+    unseen = {("GET", "/docs"), ("GET", "/openapi.json")}
+    assert described | unseen == GUARDED.keys() | OPEN
+    assert not GUARDED.keys() & OPEN
+    assert len(CLOSED) > 20
+    assert set(GUARDED.values()) == set(Scope) == LEAST_ROLES.keys()
+
+
+def test_a_route_without_an_entry_cannot_be_made() -> None:
+    router = APIRouter(prefix="/api/automation", route_class=GuardedRoute)
+
+    async def read_secrets() -> str:
+        return "secrets"
+
+    with pytest.raises(LookupError, match="/api/automation/secrets"):
+        router.add_api_route("/secrets", read_secrets)
+    with pytest.raises(LookupError, match="PATCH"):
+        router.add_api_route("/leads", read_secrets, methods=["PATCH"])
+    careless = APIRouter(prefix="/api/automation")
+    careless.add_api_route("/leads", read_secrets)
+    with pytest.raises(TypeError, match="GuardedRoute"):
+        include_guarded(FastAPI(), careless)
+
+
+def test_each_role_may_more_than_the_one_before() -> None:
+    scopes = [scopes_of(role) for role in Role]
+    assert all(less < more for less, more in pairwise(scopes))
+    assert scopes[-1] == set(Scope)
+    assert not [scope for scope in scopes[0] if not scope.endswith(":read")]
+    assert scopes_of(Role.VIEWER, [Scope.LEADS_WRITE, Scope.LEADS_READ]) == {Scope.LEADS_READ}
+
+
+async def test_no_call_is_open_to_who_is_not_known(gateway: Gateway) -> None:
+    expired = await gateway.add_key(gateway.workspace, role=Role.OWNER)
+    revoked = await gateway.add_key(gateway.workspace, role=Role.OWNER)
+    for column, ended in (("expires_at", expired), ("revoked_at", revoked)):
+        await gateway.sql.execute(
+            f"UPDATE gateway.api_keys SET {column} = now() - interval '1 s'"  # noqa: S608 - ours
+            " WHERE workspace = $1 AND hint = $2",
+            gateway.workspace,
+            ended[:9],
+        )
+    for case in CLOSED:
+        bodies = set()
+        for key in (None, "", "wrong", generate_key(), expired, revoked):
+            answer = await call(gateway, case, key)
+            assert answer.status_code == 401, (case, key, answer.text)
+            assert answer.json()["error"] == "Invalid API key"
+            bodies.add(answer.content)
+        assert len(bodies) == 1, "the answer tells which keys there are"
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_role_may_what_the_table_says_and_no_more(gateway: Gateway, role: Role) -> None:
+    key = await gateway.add_key(gateway.workspace, role=role)
+    before = await gateway.count_requests()
+    for case in CLOSED:
+        if "/code/" in case.path and role in {Role.EDITOR, Role.OWNER}:
+            continue  # Waits for a code runner; a workflow that is missing is a 403, too.
+        allowed = GUARDED[case.method, case.path] in scopes_of(role)
+        answer = await call(gateway, case, key)
+        if not allowed:
+            assert (answer.status_code, answer.json()) == (403, DENIED), (role, case)
+        elif "{workflowId}" in case.path or b'"workflowId"' in (case.body or b""):
+            # As for the others' workflows: there is none, so what the role may shows in saving.
+            assert answer.status_code in {200, 201, 403}, (role, case, answer.text)
+        else:
+            assert answer.status_code in {200, 201, 404}, (role, case, answer.text)
+    if role is Role.VIEWER:
+        assert await gateway.count_requests() == before
+        tables = ("workflow_definitions", "leads")
+        for table in tables:
+            count = await gateway.sql.fetchval(
+                f"SELECT count(*) FROM gateway.{table} WHERE workspace = $1",  # noqa: S608 - ours
+                gateway.workspace,
+            )
+            assert count == 0
+
+
+async def test_a_key_may_be_held_to_some_scopes(gateway: Gateway) -> None:
+    key = await gateway.add_key(
+        gateway.workspace, role=Role.OWNER, scopes=[Scope.LEADS_WRITE, Scope.LEADS_READ]
+    )
+    for case in CLOSED:
+        answer = await call(gateway, case, key)
+        if scope_of((case.method, case.path)) in {Scope.LEADS_WRITE, Scope.LEADS_READ}:
+            assert answer.status_code in {200, 201}, case
+        else:
+            assert (answer.status_code, answer.json()) == (403, DENIED), case
+
+
+async def test_what_is_another_workspaces_is_as_if_it_were_not(make_settings: MakeSettings) -> None:
+    """Each call with ids of a workspace that has all of them, and with ids that nobody has."""
+    async with open_gateway(make_settings()) as gateway:
+        await gateway.put_welcome()
+        mine = gateway.key
+        path = "/api/automation/workflow/welcome/run"
+        run_id = (await gateway.client.post(path, json={"leadId": "ahmed"})).json()["runId"]
+        mail = {
+            "leadId": "ahmed", "workflowId": "welcome", "nodeId": "n",
+            "config": {"subject": "s", "body": "b"},
+        }  # fmt: skip
+        sent = await gateway.client.post("/api/automation/email/send", json=mail)
+        key_id = await gateway.sql.fetchval(
+            "SELECT id::text FROM gateway.api_keys WHERE workspace = $1", gateway.workspace
+        )
+        theirs = {"runId": run_id, "executionId": sent.json()["executionId"], "keyId": key_id}
+        # What the owner sees under the ids, so that the test can fail.
+        assert (await call(gateway, _case("GET", "/run/{runId}"), mine, theirs)).status_code == 200
+
+        stranger = await gateway.add_key(f"w-{secrets.token_hex(4)}", role=Role.OWNER)
+        naming = [each for each in CLOSED if "{" in each.path or b"Id" in (each.body or b"")]
+        checked = 0
+        for case in naming:
+            if case.method == "PUT" or case.path.endswith("/leads"):
+                continue  # Saves what becomes the stranger's own.
+            foreign = await call(gateway, case, stranger, theirs)
+            missing = await call(gateway, case, stranger, NOBODY)
+            assert foreign.status_code in {403, 404}, (case, foreign.text)
+            assert foreign.status_code == missing.status_code
+            assert foreign.content == missing.content, "the answer tells that it exists"
+            if "{workflowId}" in case.path or b'"workflowId"' in (case.body or b""):
+                assert foreign.json() == DENIED, case
+            checked += 1
+        assert checked >= 14
+        alive = await gateway.sql.fetchval(
+            "SELECT revoked_at IS NULL AND replaced_by IS NULL FROM gateway.api_keys WHERE id = $1",
+            key_id,
+        )
+        assert alive
+
+
+async def test_what_a_stranger_saves_under_the_same_ids_is_its_own(gateway: Gateway) -> None:
+    await gateway.put_welcome()
+    mine = gateway.key
+    workflow, lead = _case("GET", "/workflow/{workflowId}"), _case("GET", "/lead/{leadId}")
+    before = [(await call(gateway, case, mine)).content for case in (workflow, lead)]
+    stranger = await gateway.add_key(f"w-{secrets.token_hex(4)}", role=Role.OWNER)
+    for case in CLOSED:
+        if case.method == "PUT" or case.path.endswith("/leads"):
+            assert (await call(gateway, case, stranger)).status_code in {200, 201}, case
+    after = [(await call(gateway, case, mine)).content for case in (workflow, lead)]
+    assert after == before
+
+
+def _case(method: str, ending: str) -> Case:
+    path = "/api/automation" + ending
+    return next(case for case in CASES if (case.method, case.path) == (method, path))
