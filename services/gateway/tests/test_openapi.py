@@ -84,7 +84,7 @@ def test_every_call_says_its_refusals_and_shows_examples(document: Any) -> None:
             assert "security" not in operation, case
         else:
             needed = GUARDED[method.upper(), path]
-            assert operation["security"] == [{"ApiKey": [needed]}], case
+            assert operation["security"] == [{"ApiKey": [needed]}, {"Bearer": [needed]}], case
             assert {"401", "403", "429", "503"} <= answers.keys(), case
         if "requestBody" in operation:
             assert {"408", "413", "422"} <= answers.keys(), case

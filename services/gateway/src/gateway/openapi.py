@@ -20,9 +20,9 @@ SNAPSHOT = Path("docs/openapi.json")
 REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = """Starts workflows for leads and says what became of them.
 
-Every call but the four of *Health* needs the header `x-api-key`, and the scope that it names.
-Refusals are problem details (RFC 9457). Lists are oldest first; `nextCursor` leads to the next
-page and is null on the last."""
+Every call but the four of *Health* needs the header `x-api-key` (or a Bearer token, where the
+installation has an issuer of them), and the scope that it names. Refusals are problem details
+(RFC 9457). Lists are oldest first; `nextCursor` leads to the next page and is null on the last."""
 
 
 _NOT_OURS = "HTTPValidationError"
@@ -50,7 +50,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         if name not in {_NOT_OURS, "ValidationError"}
     }
     components["securitySchemes"] = {
-        "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
+        "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+        "Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     }
     for operation in _operations(document):
         operation["responses"] = {
@@ -69,7 +70,7 @@ def _name_scopes(document: dict[str, Any]) -> None:
         for method, operation in operations.items():
             scope = scope_of((method.upper(), path))
             if scope is not None:
-                operation["security"] = [{"ApiKey": [scope]}]
+                operation["security"] = [{"ApiKey": [scope]}, {"Bearer": [scope]}]
 
 
 def _describe_roles() -> str:
@@ -79,7 +80,7 @@ def _describe_roles() -> str:
         for role in Role
     ]
     return (
-        "A key has a role, or some of its scopes. Each may what those before it may: "
+        "A caller has a role, or some of its scopes. Each may what those before it may: "
         + "; ".join(lines)
         + "."
     )

@@ -74,14 +74,16 @@ class Problem(Exception):
         return kind(orjson.dumps(body), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
-def invalid_key() -> Problem:
-    """401: no key, or one that is not (or no longer) known."""
+def invalid_key(*, with_tokens: bool = False) -> Problem:
+    """401: no key or token, or one that is not (or no longer) good: the answer does not say why."""
+    bearer = ', Bearer realm="mirsal"' if with_tokens else ""
     return Problem(
         401,
         "invalid-api-key",
         "Invalid API key",
-        "Send a valid key in the header x-api-key.",
-        headers={"WWW-Authenticate": 'ApiKey realm="mirsal"'},
+        "Send a valid key in the header x-api-key"
+        + (", or a valid token as Authorization: Bearer." if with_tokens else "."),
+        headers={"WWW-Authenticate": 'ApiKey realm="mirsal"' + bearer},
     )
 
 

@@ -14,12 +14,15 @@ from mirsal_runtime.topics import TopicsPresent, open_board
 from starlette.requests import Request
 
 from gateway.auth.admission import Door, Limits
+from gateway.auth.bearer import Bearer, Claims
 from gateway.auth.guard import PRINCIPAL
 from gateway.auth.key_ring import KeyRing
+from gateway.auth.key_set import KeySet
 from gateway.auth.rate_limit import RateLimiter
 from gateway.auth.schemas import Principal
 from gateway.auth.service import Doorkeeper
 from gateway.auth.store import KeyStore
+from gateway.auth.tokens import TokenRules
 from gateway.controls.service import Controls
 from gateway.controls.store import ControlStore
 from gateway.executions.service import DirectCalls, Executions
@@ -107,11 +110,14 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         keys = KeyStore(own)
         doorkeeper = Doorkeeper(keys, settings.api_key_pepper)
         stack.push_async_callback(_note_uses, doorkeeper)
+        bearer = _bearer_of(settings, keys)
+        if bearer is not None:
+            stack.push_async_callback(bearer.stop)
         for work in (_sweep(starts), _note_uses_often(doorkeeper)):
             stack.callback(asyncio.create_task(work).cancel)
         limits = Limits(settings.rate_limit_per_minute, settings.bad_keys_per_minute)
         yield Services(
-            door=Door(doorkeeper, limiter, limits),
+            door=Door(doorkeeper, bearer, limiter, limits),
             key_ring=KeyRing(keys, settings.api_key_pepper),
             workflows=workflows,
             leads=Leads(LeadStore(own), settings.default_region),
@@ -129,6 +135,19 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
                 optional={"redis": limiter.check},
             ),
         )
+
+
+def _bearer_of(settings: GatewaySettings, keys: KeyStore) -> Bearer | None:
+    if not settings.jwt_jwks:
+        return None
+    rules = TokenRules(
+        settings.jwt_algorithm,
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        settings.jwt_leeway_seconds,
+    )
+    claims = Claims(settings.jwt_workspace_claim, settings.jwt_role_claim, settings.jwt_roles)
+    return Bearer(KeySet(settings.jwt_jwks, settings.jwt_algorithm), rules, claims, keys)
 
 
 def _broker_check(settings: GatewaySettings) -> Check:

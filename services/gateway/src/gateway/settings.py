@@ -1,10 +1,14 @@
 """The gateway's settings; what every process has is in `mirsal_runtime.settings`."""
 
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from mirsal_runtime.settings import RuntimeSettings
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
+
+from gateway.auth.access import Role
+from gateway.auth.tokens import Algorithm
 
 SECRET_CHARACTERS = 32
 
@@ -30,6 +34,22 @@ class GatewaySettings(RuntimeSettings):
     bad_keys_per_minute: Annotated[int, Field(ge=0)] = 20
     """Wrong keys or tokens a minute and client address, before they are 429; 0 is no limit."""
 
+    jwt_jwks: str = ""
+    """URL (https, or http of this machine) or path of the key set of who issues Bearer tokens; no
+    tokens without it."""
+
+    jwt_algorithm: Algorithm = "RS256"
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
+    jwt_leeway_seconds: Annotated[int, Field(ge=0, le=300)] = 30
+
+    jwt_workspace_claim: Annotated[str, Field(min_length=1)] = "workspace"
+    jwt_role_claim: Annotated[str, Field(min_length=1)] = "role"
+    """A claim's name, or a path of names with dots between them; a text, or a list of texts."""
+
+    jwt_roles: dict[str, Role] = Field(default_factory=lambda: {each.value: each for each in Role})
+    """The issuer's words for roles (JSON), as `{"crm-admin": "owner"}`."""
+
     rate_limit_wait_ms: Annotated[int, Field(ge=1)] = 50
     """What the limiter may cost a call before this gateway counts by itself."""
 
@@ -43,6 +63,17 @@ class GatewaySettings(RuntimeSettings):
     """The country (ISO 3166) of phone numbers that have neither `+` nor a lead's locale."""
 
     database_connections: Annotated[int, Field(ge=1, le=100)] = 6
+
+    @model_validator(mode="after")
+    def _has_rules_for_tokens(self) -> Self:
+        if not self.jwt_jwks:
+            return self
+        if not (self.jwt_issuer and self.jwt_audience):
+            raise ValueError("MIRSAL_JWT_JWKS needs MIRSAL_JWT_ISSUER and MIRSAL_JWT_AUDIENCE")
+        parts = urlsplit(self.jwt_jwks)
+        if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError("MIRSAL_JWT_JWKS must be https, or who is in between makes the keys")
+        return self
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -11,6 +11,7 @@ MetricName: TypeAlias = Literal[
     "mirsal_request_seconds",
     "mirsal_requests_shed_total",
     "mirsal_rate_limiter_alone",
+    "mirsal_key_set_failures_total",
     # Consumption.
     "mirsal_consumer_lag_records",
     "mirsal_records_open",

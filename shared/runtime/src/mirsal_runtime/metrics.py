@@ -55,6 +55,9 @@ REQUESTS_SHED = _counter(
 RATE_LIMITER_ALONE = _gauge(
     "mirsal_rate_limiter_alone", "1 while this gateway counts calls without Valkey."
 )
+KEY_SET_FAILURES = _counter(
+    "mirsal_key_set_failures_total", "Fetches of the token issuer's keys that gave none.", ()
+)
 
 CONSUMER_LAG = _gauge(
     "mirsal_consumer_lag_records", "Records of the topic behind its end.", ("topic",)

@@ -7,7 +7,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.auth.access import OPEN
+from gateway.auth.bearer import Bearer
 from gateway.auth.guard import PRINCIPAL
+from gateway.auth.key_set import KeysUnavailable
 from gateway.auth.rate_limit import RateLimiter, Verdict, client_of
 from gateway.auth.schemas import Principal
 from gateway.auth.service import Doorkeeper
@@ -31,21 +33,34 @@ class Limits(NamedTuple):
 class Door:
     """What the middleware asks; made when the process has its servers."""
 
-    def __init__(self, doorkeeper: Doorkeeper, limiter: RateLimiter, limits: Limits) -> None:
+    def __init__(
+        self,
+        doorkeeper: Doorkeeper,
+        bearer: Bearer | None,
+        limiter: RateLimiter,
+        limits: Limits,
+    ) -> None:
         self._doorkeeper = doorkeeper
+        self._bearer = bearer
         self._limiter = limiter
         self._limits = limits
 
     async def admit(self, scope: Scope) -> tuple[Principal, Verdict | None]:
         """Who calls, and what the rate limit says. Raises a 401, 429 or 503 `Problem`."""
         key = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
+        token = b"" if key else _token_in(scope)
         try:
-            principal = await self._doorkeeper.identify(key.decode("latin-1"))
+            if token and self._bearer is not None:
+                principal = await self._bearer.identify(token.decode("latin-1"))
+            else:
+                principal = await self._doorkeeper.identify(key.decode("latin-1"))
         except DatabaseUnavailable as error:
             raise unavailable("The API keys cannot be read at the moment.") from error
+        except KeysUnavailable as error:
+            raise unavailable("The issuer's keys cannot be read at the moment.") from error
         if principal is None:
-            await self._count_bad(key, scope)
-            raise invalid_key()
+            await self._count_bad(key or token, scope)
+            raise invalid_key(with_tokens=self._bearer is not None)
         if principal.rate_limit_per_minute is not None:
             limit, client = principal.rate_limit_per_minute, principal.limited_as
         else:
@@ -110,6 +125,15 @@ class Admission:
 
 def _is_guarded(path: str) -> bool:
     return (path == GUARDED or path.startswith(GUARDED + "/")) and path not in _OPEN_PATHS
+
+
+def _token_in(scope: Scope) -> bytes:
+    """What follows Bearer; what no token can be where the header says anything else."""
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not given:
+        return b""
+    scheme, _, token = given[0].partition(b" ")
+    return token if len(given) == 1 and token and scheme.lower() == b"bearer" else b"-"
 
 
 def _client_of(scope: Scope) -> str:

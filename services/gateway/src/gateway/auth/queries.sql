@@ -87,8 +87,8 @@ UPDATE api_keys
  WHERE id = $1 AND ($2::text IS NULL OR workspace = $2)
 RETURNING id;
 
--- name: read_workspace_limit
-SELECT rate_limit_per_minute FROM workspace_limits WHERE workspace = $1;
+-- name: read_workspace_limits
+SELECT workspace, rate_limit_per_minute FROM workspace_limits WHERE workspace = ANY ($1::text[]);
 
 -- name: set_workspace_limit
 INSERT INTO workspace_limits (workspace, rate_limit_per_minute) VALUES ($1, $2)

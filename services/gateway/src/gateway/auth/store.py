@@ -116,10 +116,11 @@ class KeyStore:
         """Whether there is such a key; it may not be used from now on."""
         return await self._database.fetch_row(_SQL["revoke_key"], key_id, workspace) is not None
 
-    async def read_workspace_limit(self, workspace: str) -> int | None:
-        """The workspace's own limit."""
-        row = await self._database.fetch_row(_SQL["read_workspace_limit"], workspace)
-        return None if row is None else int(row["rate_limit_per_minute"])
+    async def read_workspace_limits(self, workspaces: Sequence[str]) -> list[int | None]:
+        """The workspaces' own limits; None for one that has none."""
+        rows = await self._database.fetch(_SQL["read_workspace_limits"], list(workspaces))
+        limits = {row["workspace"]: row["rate_limit_per_minute"] for row in rows}
+        return [limits.get(workspace) for workspace in workspaces]
 
     async def set_workspace_limit(self, workspace: str, limit: int | None) -> None:
         """Give the workspace a limit of its own, or take it away."""
