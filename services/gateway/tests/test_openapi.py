@@ -13,10 +13,11 @@ import jsonschema_rs
 import orjson
 import pytest
 from gateway.application import build_app
-from gateway.auth.access import GUARDED, Role
+from gateway.auth.access import GUARDED
 from gateway.openapi import describe
 
 from services.gateway.tests.conftest import WELCOME, Gateway
+from services.gateway.tests.issuers import AUDIENCE, FIRST, ISSUER, issue, key_set
 from services.gateway.tests.processes import free_port, run_gateway
 
 ROOT = Path(__file__).parents[3]
@@ -131,12 +132,19 @@ async def test_calls_that_the_document_suggests_get_answers_that_it_describes(
 ) -> None:
     """A short run of schemathesis: no 5xx, no status, type or shape that is not in the document."""
     await gateway.put_welcome()
-    owner = await gateway.add_key(gateway.workspace, role=Role.OWNER)
-    async with run_gateway(gateway.settings, free_port()) as process:
+    # An owner without a key: those that there are it finds and revokes.
+    (tmp_path / "jwks.json").write_bytes(key_set(FIRST))
+    token = issue(workspace=gateway.workspace, role="owner")
+    tokens = {
+        "MIRSAL_JWT_JWKS": str(tmp_path / "jwks.json"),
+        "MIRSAL_JWT_ISSUER": ISSUER,
+        "MIRSAL_JWT_AUDIENCE": AUDIENCE,
+    }
+    async with run_gateway(gateway.settings, free_port(), **tokens) as process:
         program = Path(sys.executable).parent / "schemathesis"
         command = [
             str(program), "run", str(SNAPSHOT), "--url", process.url,
-            "--header", f"x-api-key: {owner}",
+            "--header", f"Authorization: Bearer {token}",
             "--checks", "not_a_server_error,status_code_conformance,"
             "content_type_conformance,response_schema_conformance,response_headers_conformance",
             "--phases", "examples,coverage,fuzzing", "--max-examples", "6", "--seed", "7",
@@ -162,6 +170,6 @@ async def test_calls_that_the_document_suggests_get_answers_that_it_describes(
         counted = re.search(r"(\d+) generated, (\d+) passed", report)
         assert counted is not None, report
         assert int(counted[1]) == int(counted[2]) > LEAST_CASES, report
-        async with httpx.AsyncClient(headers={"x-api-key": gateway.key}) as client:
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
             saved = await client.put(f"{process.url}/api/automation/workflow/welcome", json=WELCOME)
             assert saved.status_code in {200, 201}
