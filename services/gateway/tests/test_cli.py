@@ -92,11 +92,11 @@ async def test_a_key_has_its_own_limit_and_end(
 async def test_a_key_has_a_role_and_is_followed_by_another(
     settings: "GatewaySettings", mirsal: "Callable[..., Result]"
 ) -> None:
-    held = ("--role", "owner", "--scope", "leads:read", "--scope", "runs:read")
+    held = ("--role", "owner", "--scope", "leads:read", "--scope", "runs:read", "--workflow", "w")
     made = await run_apart_from_loop(mirsal, "create", "--name", "x", "--workspace", "cli-5", *held)
     first = made.stdout.strip()
     listed = await run_apart_from_loop(mirsal, "list", "--workspace", "cli-5")
-    assert "owner (leads:read runs:read)" in listed.stdout
+    assert "owner (leads:read runs:read) of w" in listed.stdout
     assert "unused" in listed.stdout
     async with open_gateway(settings) as gateway:
         gateway.client.headers["x-api-key"] = first
@@ -109,7 +109,7 @@ async def test_a_key_has_a_role_and_is_followed_by_another(
     assert await status_with(settings, first) == 401
     assert await status_with(settings, rotated.stdout.strip()) == 200
     listed = await run_apart_from_loop(mirsal, "list", "--workspace", "cli-5")
-    assert listed.stdout.count("owner (leads:read runs:read)") == 2
+    assert listed.stdout.count("owner (leads:read runs:read) of w") == 2
     assert "used 20" in listed.stdout
     assert (await run_apart_from_loop(mirsal, "rotate", key_id)).exit_code == 1
 

@@ -49,6 +49,9 @@ def create(
     scope: Annotated[
         list[Scope] | None, typer.Option(help="Only this of the role's; may be repeated.")
     ] = None,
+    workflow: Annotated[
+        list[str] | None, typer.Option(help="Only this workflow; may be repeated.")
+    ] = None,
     rate_limit: Annotated[
         int | None,
         typer.Option(min=0, help="Calls a minute, in place of the address's limit; 0: no limit."),
@@ -68,6 +71,7 @@ def create(
         digest_of(key, settings.api_key_pepper),
         role,
         scope or None,
+        workflow or None,
         rate_limit,
         None if days is None else timedelta(days=days),
         CREATED_BY,
@@ -158,7 +162,8 @@ def _line_of(row: KeyRow) -> str:
     limit = "" if row.rate_limit_per_minute is None else f"{row.rate_limit_per_minute}/min"
     held = "" if row.scopes == scopes_of(row.role) else f" ({' '.join(sorted(row.scopes))})"
     used = f"used {row.last_used_at:%Y-%m-%d}" if row.last_used_at else "unused"
-    what = f"{row.role}{held}"
+    only = "" if row.workflow_ids is None else f" of {' '.join(row.workflow_ids)}"
+    what = f"{row.role}{held}{only}"
     return f"{row.id}  {row.workspace}  {row.name}  {row.hint}…  {what}  {limit}  {used}  {state}"
 
 

@@ -146,7 +146,12 @@ def _bearer_of(settings: GatewaySettings, keys: KeyStore) -> Bearer | None:
         settings.jwt_audience,
         settings.jwt_leeway_seconds,
     )
-    claims = Claims(settings.jwt_workspace_claim, settings.jwt_role_claim, settings.jwt_roles)
+    claims = Claims(
+        settings.jwt_workspace_claim,
+        settings.jwt_role_claim,
+        settings.jwt_roles,
+        settings.jwt_workflows_claim,
+    )
     return Bearer(KeySet(settings.jwt_jwks, settings.jwt_algorithm), rules, claims, keys)
 
 

@@ -47,6 +47,9 @@ class GatewaySettings(RuntimeSettings):
     jwt_role_claim: Annotated[str, Field(min_length=1)] = "role"
     """A claim's name, or a path of names with dots between them; a text, or a list of texts."""
 
+    jwt_workflows_claim: str = ""
+    """Where set: the claim with the workflows that may be used, and none without it."""
+
     jwt_roles: dict[str, Role] = Field(default_factory=lambda: {each.value: each for each in Role})
     """The issuer's words for roles (JSON), as `{"crm-admin": "owner"}`."""
 

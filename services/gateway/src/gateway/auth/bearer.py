@@ -25,11 +25,15 @@ log = structlog.get_logger(__name__)
 
 
 class Claims(NamedTuple):
-    """Which claims say what. `roles` turns the issuer's words into ours; the highest counts."""
+    """Which claims say what. `roles` turns the issuer's words into ours; the highest counts.
+
+    Where `workflows` names a claim, a token without it may use none; empty, all may use all.
+    """
 
     workspace: str
     role: str
     roles: Mapping[str, Role]
+    workflows: str = ""
 
 
 class _Remembered(NamedTuple):
@@ -102,14 +106,21 @@ class Bearer:
             limit,
             f"workspace:{workspace}",
             frozenset().union(*(scopes_of(role) for role in roles)),
+            self._workflows_of(claims),
         )
 
     def _roles_of(self, claims: Mapping[str, Any]) -> set[Role]:
         """Without any that is known, the caller is known and may do nothing."""
-        said = read_claim(claims, self._claims.role)
-        words = said if isinstance(said, list) else [said]
-        return {
-            self._claims.roles[word]
-            for word in words
-            if isinstance(word, str) and word in self._claims.roles
-        }
+        words = _texts_in(read_claim(claims, self._claims.role))
+        return {self._claims.roles[word] for word in words if word in self._claims.roles}
+
+    def _workflows_of(self, claims: Mapping[str, Any]) -> frozenset[str] | None:
+        if not self._claims.workflows:
+            return None
+        return frozenset(_texts_in(read_claim(claims, self._claims.workflows)))
+
+
+def _texts_in(said: object) -> list[str]:
+    """The texts of a claim that is one, or a list."""
+    words = said if isinstance(said, list) else [said]
+    return [word for word in words if isinstance(word, str)]

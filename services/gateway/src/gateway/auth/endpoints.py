@@ -26,6 +26,7 @@ _VIEW = {
     "hint": "mk_4fQ9aZ",
     "role": "operator",
     "scopes": ["leads:read", "leads:write", "runs:start"],
+    "workflowIds": ["welcome"],
     "rateLimitPerMinute": 600,
     "createdBy": "local",
     "createdAt": "2026-11-22T13:26:00Z",
@@ -39,6 +40,7 @@ _DRAFT = {
     "name": "crm",
     "role": "operator",
     "scopes": ["leads:read", "leads:write", "runs:start"],
+    "workflowIds": ["welcome"],
     "rateLimitPerMinute": 600,
     "lifetimeDays": 90,
 }
@@ -63,7 +65,8 @@ async def list_keys(
     status_code=201,
     summary="Make an API key",
     description="The key is shown in this answer and never again. It may do what its role may, or "
-    "only what `scopes` says of that; 403 where the caller may not do so much.",
+    "only what `scopes` says of that, with all workflows or only with `workflowIds`. 403 where the "
+    "caller may not do so much.",
     openapi_extra=takes(KeyDraft, _DRAFT),
     responses={201: gives(KeyMade, _MADE, headers=_LOCATION), **refusals(408, 413, 422)},
 )

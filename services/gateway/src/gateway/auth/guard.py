@@ -30,15 +30,19 @@ class GuardedRoute(APIRoute):
         serve = super().get_route_handler()
 
         async def serve_if_allowed(request: Request) -> Response:
-            check_scope(request.scope, self.needs)
+            check_access(request.scope, self.needs)
             return await serve(request)
 
         return serve_if_allowed
 
 
-def check_scope(connection: Connection, needs: Scope | None) -> None:
-    """Raises the 403 `Problem` unless the request's caller has the scope."""
+def check_access(connection: Connection, needs: Scope | None) -> None:
+    """Raises the 403 `Problem` unless the caller has the scope, and the workflow of the path."""
     if needs is not None:
         principal: Principal = connection["state"][PRINCIPAL]
         if needs not in principal.scopes:
             raise access_denied()
+        if principal.workflow_ids is not None:
+            workflow_id = connection["path_params"].get("workflowId")
+            if workflow_id is not None and workflow_id not in principal.workflow_ids:
+                raise access_denied()

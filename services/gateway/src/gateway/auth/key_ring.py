@@ -30,7 +30,7 @@ class KeyRing:
         scopes = scopes_of(draft.role, draft.scopes)
         if draft.scopes is not None and scopes != frozenset(draft.scopes):
             raise invalid([Fault(f"are not all scopes of the role {draft.role}", "/scopes")])
-        if not scopes <= caller.scopes:
+        if not caller.may_give(scopes, draft.workflow_ids):
             raise access_denied()
         key = generate_key()
         row = await self._store.add(
@@ -41,6 +41,7 @@ class KeyRing:
                 digest_of(key, self._pepper),
                 draft.role,
                 draft.scopes,
+                draft.workflow_ids,
                 draft.rate_limit_per_minute,
                 None if draft.lifetime_days is None else timedelta(days=draft.lifetime_days),
                 caller.name,
@@ -63,7 +64,7 @@ class KeyRing:
     async def rotate(self, caller: Principal, key_id: str, wanted: Rotation) -> KeyMade:
         """A key that takes the other's place; both may be used for `overlap_hours`."""
         row = await self._find(caller, key_id)
-        if not row.scopes <= caller.scopes:
+        if not caller.may_give(row.scopes, row.workflow_ids):
             raise access_denied()
         key = generate_key()
         new = await self._store.rotate(

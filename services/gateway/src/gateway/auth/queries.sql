@@ -1,7 +1,8 @@
 -- name: find_keys
 -- Keys that may be used now, of those whose digests are asked for.
 SELECT api_keys.digest, api_keys.id, api_keys.name, workspace, api_keys.role, api_keys.scopes,
-       api_keys.rate_limit_per_minute, workspace_limits.rate_limit_per_minute AS workspace_limit
+       api_keys.workflow_ids, api_keys.rate_limit_per_minute,
+       workspace_limits.rate_limit_per_minute AS workspace_limit
   FROM api_keys
   LEFT JOIN workspace_limits USING (workspace)
  WHERE digest = ANY ($1::bytea[])
@@ -16,11 +17,12 @@ UPDATE api_keys
 
 -- name: add_key
 INSERT INTO api_keys
-       (workspace, name, hint, digest, role, scopes, rate_limit_per_minute, expires_at, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::interval, $9)
+       (workspace, name, hint, digest, role, scopes, workflow_ids, rate_limit_per_minute,
+        expires_at, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::interval, $10)
 ON CONFLICT DO NOTHING
-RETURNING id, workspace, name, hint, role, scopes, rate_limit_per_minute, created_by, created_at,
-          expires_at, revoked_at, last_used_at, replaced_by;
+RETURNING id, workspace, name, hint, role, scopes, workflow_ids, rate_limit_per_minute,
+          created_by, created_at, expires_at, revoked_at, last_used_at, replaced_by;
 
 -- name: ensure_key
 -- The key is there, usable, of this workspace and role afterwards; said again, nothing changes.
@@ -28,7 +30,7 @@ INSERT INTO api_keys (workspace, name, hint, digest, role)
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (digest) DO UPDATE
    SET workspace = excluded.workspace, name = excluded.name, role = excluded.role, scopes = NULL,
-       revoked_at = NULL, expires_at = NULL
+       workflow_ids = NULL, revoked_at = NULL, expires_at = NULL
 RETURNING id;
 
 -- name: rotate_key
@@ -51,9 +53,9 @@ WITH old AS (
      WHERE api_keys.family = old.family AND api_keys.id <> old.id AND api_keys.revoked_at IS NULL
 ), new AS (
     INSERT INTO api_keys
-           (workspace, name, hint, digest, role, scopes, rate_limit_per_minute, expires_at,
-            created_by, family)
-    SELECT workspace, name, $3, $4, role, scopes, rate_limit_per_minute,
+           (workspace, name, hint, digest, role, scopes, workflow_ids, rate_limit_per_minute,
+            expires_at, created_by, family)
+    SELECT workspace, name, $3, $4, role, scopes, workflow_ids, rate_limit_per_minute,
            now() + (expires_at - created_at), coalesce($6, created_by), family
       FROM old
     RETURNING *
@@ -63,19 +65,19 @@ WITH old AS (
       FROM new, old
      WHERE api_keys.id = old.id
 )
-SELECT id, workspace, name, hint, role, scopes, rate_limit_per_minute, created_by, created_at,
-       expires_at, revoked_at, last_used_at, replaced_by
+SELECT id, workspace, name, hint, role, scopes, workflow_ids, rate_limit_per_minute, created_by,
+       created_at, expires_at, revoked_at, last_used_at, replaced_by
   FROM new;
 
 -- name: read_key
-SELECT id, workspace, name, hint, role, scopes, rate_limit_per_minute, created_by, created_at,
-       expires_at, revoked_at, last_used_at, replaced_by
+SELECT id, workspace, name, hint, role, scopes, workflow_ids, rate_limit_per_minute, created_by,
+       created_at, expires_at, revoked_at, last_used_at, replaced_by
   FROM api_keys
  WHERE id = $1 AND workspace = $2;
 
 -- name: list_keys
-SELECT id, workspace, name, hint, role, scopes, rate_limit_per_minute, created_by, created_at,
-       expires_at, revoked_at, last_used_at, replaced_by
+SELECT id, workspace, name, hint, role, scopes, workflow_ids, rate_limit_per_minute, created_by,
+       created_at, expires_at, revoked_at, last_used_at, replaced_by
   FROM api_keys
  WHERE ($1::text IS NULL OR workspace = $1) AND (created_at, id) > ($2::timestamptz, $3::uuid)
  ORDER BY created_at, id

@@ -1,16 +1,18 @@
 """The caller, as the rest of the gateway sees it, and API keys as REST shows them."""
 
+from collections.abc import Collection, Set
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from gateway.auth.access import Role, Scope
-from gateway.shapes import Answer, Question
+from gateway.shapes import Answer, Identifier, Question
 
 LONGEST_DAYS = 3650
 LONGEST_OVERLAP_HOURS = 720
 MOST_A_MINUTE = 1_000_000
+MOST_WORKFLOWS = 200
 
 
 class Principal(NamedTuple):
@@ -26,6 +28,22 @@ class Principal(NamedTuple):
     rate_limit_per_minute: int | None = None
     limited_as: str = ""
     scopes: frozenset[Scope] = frozenset()
+    workflow_ids: frozenset[str] | None = None
+    """The workflows that it may use; None is all of the workspace."""
+
+    def may_use(self, workflow_id: str) -> bool:
+        """Whether the caller was granted this workflow, if there is one."""
+        return self.workflow_ids is None or workflow_id in self.workflow_ids
+
+    def may_give(self, scopes: Set[Scope], workflow_ids: Collection[str] | None) -> bool:
+        """Whether the caller may do all this, and so let others do it."""
+        if self.workflow_ids is None:
+            return scopes <= self.scopes
+        return (
+            scopes <= self.scopes
+            and workflow_ids is not None
+            and self.workflow_ids.issuperset(workflow_ids)
+        )
 
 
 class KeyDraft(Question):
@@ -36,6 +54,14 @@ class KeyDraft(Question):
     scopes: Annotated[
         list[Scope] | None,
         Field(min_length=1, max_length=len(Scope), description="Some of the role's; null: all."),
+    ] = None
+    workflow_ids: Annotated[
+        list[Identifier] | None,
+        Field(
+            min_length=1,
+            max_length=MOST_WORKFLOWS,
+            description="The only workflows that it may use, existing or not yet; null: all.",
+        ),
     ] = None
     rate_limit_per_minute: Annotated[
         int | None,
@@ -61,6 +87,7 @@ class KeyView(Answer):
     hint: str
     role: Role
     scopes: list[Scope]
+    workflow_ids: list[str] | None
     rate_limit_per_minute: int | None
     created_by: str
     created_at: datetime

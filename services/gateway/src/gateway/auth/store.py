@@ -27,6 +27,7 @@ class KeyRow(NamedTuple):
     hint: str
     role: Role
     scopes: frozenset[Scope]
+    workflow_ids: list[str] | None
     rate_limit_per_minute: int | None
     created_by: str
     created_at: datetime
@@ -37,7 +38,7 @@ class KeyRow(NamedTuple):
 
 
 class NewKey(NamedTuple):
-    """What is stored of a key. `scopes` None is all of the role's."""
+    """What is stored of a key. `scopes` None is all of the role's, `workflow_ids` None all."""
 
     workspace: str
     name: str
@@ -45,6 +46,7 @@ class NewKey(NamedTuple):
     digest: bytes
     role: Role
     scopes: Sequence[Scope] | None = None
+    workflow_ids: Sequence[str] | None = None
     rate_limit_per_minute: int | None = None
     lifetime: timedelta | None = None
     created_by: str = ""
@@ -140,7 +142,11 @@ def _principal(row: asyncpg.Record) -> Principal:
     limit, limited_as = row["rate_limit_per_minute"], f"key:{key_id}"
     if limit is None:
         limit, limited_as = row["workspace_limit"], f"workspace:{workspace}"
-    return Principal(key_id, row["name"], workspace, limit, limited_as, _scopes_of(row))
+    granted = row["workflow_ids"]
+    workflow_ids = None if granted is None else frozenset(granted)
+    return Principal(
+        key_id, row["name"], workspace, limit, limited_as, _scopes_of(row), workflow_ids
+    )
 
 
 def _key_row(row: asyncpg.Record) -> KeyRow:

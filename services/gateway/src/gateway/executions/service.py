@@ -82,10 +82,10 @@ class DirectCalls:
         if isinstance(wanted, Problem):
             named = _workflow_named_in(body)
             if named is not None:
-                await self._require(StartQuestion(workspace, named, ()))
+                await self._require(call.caller, StartQuestion(workspace, named, ()))
             raise wanted
         question = StartQuestion(workspace, wanted.workflow_id, (wanted.lead_id,))
-        (lead,) = await self._require(question)
+        (lead,) = await self._require(call.caller, question)
         node = Node(id=wanted.node_id, type=connector, config=wanted.config)
         faults = list(check_config(node, at="/config", known=(), before=None))
         if faults:
@@ -99,7 +99,7 @@ class DirectCalls:
     ) -> Order:
         named = _workflow_named_in(body) if isinstance(wanted, Problem) else wanted.workflow_id
         if named is not None:
-            await self._require(StartQuestion(call.caller.workspace, named, ()))
+            await self._require(call.caller, StartQuestion(call.caller.workspace, named, ()))
         if isinstance(wanted, Problem):
             raise wanted
         node = Node(
@@ -110,7 +110,9 @@ class DirectCalls:
         graph = Graph(nodes=(node,))
         return Order("", wanted.workflow_id, DIRECT_VERSION, graph, Lead(id=CHECK_NODE), {})
 
-    async def _require(self, question: StartQuestion) -> list[Lead | None]:
+    async def _require(self, caller: Principal, question: StartQuestion) -> list[Lead | None]:
+        if not caller.may_use(question.workflow_id):
+            raise access_denied()
         facts = await self._finder.find(question)
         if facts.version is None:
             raise access_denied()
@@ -138,6 +140,8 @@ class Executions:
         """The execution; `queued` if it was issued so lately that its row is on its way."""
         view = await self._store.read(caller.workspace, execution_id)
         if view is not None:
+            if not caller.may_use(view.workflow_id or ""):
+                raise not_found("There is no such execution.")
             return view
         stem = self._issuer.stem_of("execution", caller.workspace, execution_id)
         if stem is not None and (

@@ -129,6 +129,8 @@ class Runs:
         """The run as `read` gives it, and its revision."""
         found = await self._store.read(caller.workspace, run_id)
         if found is not None:
+            if not caller.may_use(found.view.workflow_id or ""):
+                raise not_found("There is no such run.")
             return found
         stem = self._issuer.stem_of("run", caller.workspace, run_id)
         if stem is not None and (

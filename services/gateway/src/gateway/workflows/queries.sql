@@ -49,8 +49,9 @@ SELECT FROM workflow_definitions WHERE workspace = $1 AND workflow_id = $2;
 SELECT workflow_id, version, name, description, is_active, created_at, updated_at
   FROM workflow_definitions
  WHERE workspace = $1 AND (created_at, workflow_id) > ($2::timestamptz, $3)
+   AND ($4::text[] IS NULL OR workflow_id = ANY ($4))
  ORDER BY created_at, workflow_id
- LIMIT $4;
+ LIMIT $5;
 
 -- name: read_version
 SELECT workflow_id, version, name, description, nodes, connections, triggers, created_by,

@@ -50,7 +50,9 @@ class Workflows:
         return view, False
 
     async def create(self, caller: Principal, draft: WorkflowDraft) -> WorkflowView:
-        """A workflow under an id that the server makes."""
+        """A workflow under an id that the server makes, which no grant can name before."""
+        if caller.workflow_ids is not None:
+            raise access_denied()
         view, _ = await self.save(caller, str(uuid4()), draft)
         return view
 
@@ -62,8 +64,10 @@ class Workflows:
         return view
 
     async def list_workflows(self, caller: Principal, after: Cursor, limit: int) -> WorkflowPage:
-        """A page of the workspace's workflows."""
-        found = await self._store.list_workflows(caller.workspace, after, limit + 1)
+        """A page of the workspace's workflows that the caller may use."""
+        found = await self._store.list_workflows(
+            caller.workspace, after, caller.workflow_ids, limit + 1
+        )
         items, cursor = cut_page(
             found, limit, lambda each: Cursor(each.created_at, each.workflow_id)
         )

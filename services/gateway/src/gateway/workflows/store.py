@@ -1,6 +1,6 @@
 """The tables `workflow_definitions` and `workflow_versions`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -70,10 +70,11 @@ class WorkflowStore:
         return await self._database.fetch_row(_SQL["exists"], workspace, workflow_id) is not None
 
     async def list_workflows(
-        self, workspace: str, after: Cursor, limit: int
+        self, workspace: str, after: Cursor, granted: Collection[str] | None, limit: int
     ) -> list[WorkflowSummary]:
-        """Workflows, oldest first."""
-        rows = await self._database.fetch(_SQL["list"], workspace, after.at, after.id, limit)
+        """Workflows, oldest first; of those that are granted, unless that is None."""
+        among = None if granted is None else list(granted)
+        rows = await self._database.fetch(_SQL["list"], workspace, after.at, after.id, among, limit)
         return [WorkflowSummary(**row) for row in rows]
 
     async def read_version(self, key: VersionKey) -> WorkflowVersion | None:

@@ -5,11 +5,13 @@ ALTER TABLE api_keys
     ADD COLUMN role text NOT NULL DEFAULT 'editor'
         CHECK (role IN ('viewer', 'operator', 'editor', 'owner')),
     ADD COLUMN scopes text[],
+    ADD COLUMN workflow_ids text[],
     ADD COLUMN created_by text NOT NULL DEFAULT '',
     ADD COLUMN last_used_at timestamptz,
     ADD COLUMN family uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN replaced_by uuid;
 COMMENT ON COLUMN api_keys.scopes IS 'What the key is held to, of its role''s; NULL: nothing.';
+COMMENT ON COLUMN api_keys.workflow_ids IS 'The workflows that the key may use; NULL: all.';
 COMMENT ON COLUMN api_keys.family IS 'The keys that followed each other by rotation.';
 COMMENT ON COLUMN api_keys.last_used_at IS 'Late by some seconds: uses are written together.';
 CREATE INDEX api_keys_by_creation ON api_keys (workspace, created_at, id);

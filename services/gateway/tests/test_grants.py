@@ -1,0 +1,136 @@
+"""Who is granted some workflows only: the others are to them as if they did not exist."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway.auth.access import Role
+
+from services.gateway.tests.conftest import AHMED, WELCOME, Gateway, MakeSettings, open_gateway
+from services.gateway.tests.issuers import AUDIENCE, FIRST, ISSUER, issue, key_set
+from services.gateway.tests.test_reading import add_execution, add_run
+
+KEYS = "/api/automation/keys"
+KEY = "/api/automation/key/"
+WORKFLOW = "/api/automation/workflow/"
+
+
+@pytest.fixture
+async def owner(gateway: Gateway) -> Gateway:
+    """The gateway, called by an owner; with two workflows and a lead."""
+    gateway.client.headers["x-api-key"] = await gateway.add_key(gateway.workspace, role=Role.OWNER)
+    for workflow_id in ("mine", "other"):
+        saved = await gateway.client.put(WORKFLOW + workflow_id, json=WELCOME)
+        assert saved.status_code == 201
+    assert (await gateway.client.put("/api/automation/lead/ahmed", json=AHMED)).is_success
+    return gateway
+
+
+def calls_of(workflow_id: str) -> list[tuple[str, str, Any]]:
+    """Every kind of call that names a workflow."""
+    path = WORKFLOW + workflow_id
+    mail = {
+        "leadId": "ahmed", "workflowId": workflow_id, "nodeId": "n",
+        "config": {"subject": "s", "body": "b"},
+    }  # fmt: skip
+    return [
+        ("GET", path, None),
+        ("PUT", path, WELCOME),
+        ("GET", path + "/versions", None),
+        ("GET", path + "/versions/1", None),
+        ("GET", path + "/logs", None),
+        ("POST", path + "/run", {"leadId": "ahmed"}),
+        ("POST", "/api/automation/email/send", mail),
+    ]
+
+
+async def test_a_workflow_that_is_not_granted_is_as_if_it_were_not(owner: Gateway) -> None:
+    granted = ["mine", "later"]
+    headers = {
+        "x-api-key": await owner.add_key(owner.workspace, role=Role.OWNER, workflow_ids=granted)
+    }
+    before = await owner.count_requests()
+    bodies = set()
+    for workflow_id in ("mine", "other", "none"):
+        for method, path, body in calls_of(workflow_id):
+            answer = await owner.client.request(method, path, json=body, headers=headers)
+            if workflow_id == "mine":
+                assert answer.is_success, answer.text
+            else:
+                assert answer.status_code == 403, (method, path, answer.text)
+                bodies.add(answer.content)
+    assert len(bodies) == 1, "the answer tells which workflows there are"
+    assert await owner.count_requests() == before + 2
+    check = {"workflowId": "other", "language": "python", "code": "x = 1"}
+    answer = await owner.client.post("/api/automation/code/check", json=check, headers=headers)
+    assert answer.status_code == 403
+
+    listed = await owner.client.get("/api/automation/workflows", headers=headers)
+    assert [each["workflowId"] for each in listed.json()["items"]] == ["mine"]
+    created = await owner.client.post("/api/automation/workflow", json=WELCOME, headers=headers)
+    assert created.content in bodies
+    later = await owner.client.put(WORKFLOW + "later", json=WELCOME, headers=headers)
+    assert later.status_code == 201
+
+
+async def test_runs_of_workflows_that_are_not_granted_read_404(owner: Gateway) -> None:
+    key = await owner.add_key(owner.workspace, role=Role.VIEWER, workflow_ids=["mine"])
+    for workflow_id, status in (("mine", 200), ("other", 404)):
+        run_id = await add_run(owner, workflow_id=workflow_id)
+        execution_id = await add_execution(owner, workflow_id=workflow_id)
+        for path in (f"run/{run_id}", f"execution/{execution_id}/status"):
+            path = "/api/automation/" + path
+            assert (await owner.client.get(path)).status_code == 200, "the owner sees it"
+            answer = await owner.client.get(path, headers={"x-api-key": key})
+            assert answer.status_code == status, path
+
+
+async def test_nobody_gives_grants_that_they_have_not(owner: Gateway) -> None:
+    draft = {"name": "crm", "role": "owner"}
+    made = (await owner.client.post(KEYS, json={**draft, "workflowIds": ["mine"]})).json()
+    assert made["workflowIds"] == ["mine"]
+    headers = {"x-api-key": made["key"]}
+    for given, status in ((["mine"], 201), (["mine", "other"], 403), (None, 403)):
+        answer = await owner.client.post(
+            KEYS, json={**draft, "workflowIds": given}, headers=headers
+        )
+        assert answer.status_code == status, given
+    whole = (await owner.client.post(KEYS, json=draft)).json()
+    answers = await asyncio.gather(
+        *(
+            owner.client.post(f"{KEY}{each['keyId']}/rotate", json={}, headers=headers)
+            for each in (whole, made)
+        )
+    )
+    assert [each.status_code for each in answers] == [403, 201]
+    assert answers[1].json()["workflowIds"] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "statuses"),
+    [(["mine"], [200, 403]), ("mine", [200, 403]), (..., [403, 403]), ([5, None], [403, 403])],
+)
+async def test_a_claim_may_grant_workflows(
+    make_settings: MakeSettings, tmp_path: Path, claim: Any, statuses: list[int]
+) -> None:
+    (tmp_path / "jwks.json").write_bytes(key_set(FIRST))
+    settings = make_settings(
+        jwt_jwks=str(tmp_path / "jwks.json"),
+        jwt_issuer=ISSUER,
+        jwt_audience=AUDIENCE,
+        jwt_workflows_claim="crm.workflows",
+    )
+    async with open_gateway(settings) as gateway:
+        for workflow_id in ("mine", "other"):
+            await gateway.client.put(WORKFLOW + workflow_id, json=WELCOME)
+        del gateway.client.headers["x-api-key"]
+        crm = ... if claim is ... else {"workflows": claim}
+        token = issue(workspace=gateway.workspace, crm=crm)
+        found = [
+            await gateway.client.get(
+                WORKFLOW + workflow_id, headers={"authorization": f"Bearer {token}"}
+            )
+            for workflow_id in ("mine", "other")
+        ]
+        assert [each.status_code for each in found] == statuses
