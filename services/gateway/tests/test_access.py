@@ -190,7 +190,9 @@ async def test_what_is_another_workspaces_is_as_if_it_were_not(make_settings: Ma
         assert (await call(gateway, _case("GET", "/run/{runId}"), mine, theirs)).status_code == 200
 
         stranger = await gateway.add_key(f"w-{secrets.token_hex(4)}", role=Role.OWNER)
-        naming = [each for each in CLOSED if "{" in each.path or b"Id" in (each.body or b"")]
+        naming = [
+            each for each in CLOSED if "{" in each.path or b'"workflowId"' in (each.body or b"")
+        ]
         checked = 0
         for case in naming:
             if case.method == "PUT" or case.path.endswith("/leads"):

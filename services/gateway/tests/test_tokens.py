@@ -145,9 +145,9 @@ TAMPERED: dict[str, str] = {
     "exp of 400 digits": issue(exp=10**400),
     "exp NaN": sign(CLAIMS.replace(b'"exp": ', b'"exp": NaN, "was": ')),
     "exp twice": sign(CLAIMS[:-1] + b', "exp": %d}' % (NOW + 9_000)),
-    "nbf in the future": issue(nbf=NOW + 300),
+    "nbf in the future": issue(nbf=NOW + 86_400),
     "nbf a text": issue(nbf="0"),
-    "iat in the future": issue(iat=NOW + 300),
+    "iat in the future": issue(iat=NOW + 86_400),
     "another audience": issue(aud="billing"),
     "audience longer": issue(aud=AUDIENCE + "2"),
     "other audiences": issue(aud=["billing", "crm"]),
@@ -174,12 +174,12 @@ TAMPERED: dict[str, str] = {
 @pytest.mark.parametrize("name", TAMPERED)
 def test_what_only_looks_like_a_token_does_not_get_through(name: str) -> None:
     with pytest.raises(TokenRefused):
-        verify_token(TAMPERED[name], KEYS, RULES, time.time())
+        verify_token(TAMPERED[name], KEYS, RULES, NOW)
 
 
 def test_the_corpus_differs_from_a_good_token() -> None:
     assert len(set(TAMPERED.values())) == len(TAMPERED) > 60
-    assert verify_token(GOOD, KEYS, RULES, time.time())["sub"] == "sara"
+    assert verify_token(GOOD, KEYS, RULES, NOW)["sub"] == "sara"
 
 
 @pytest.mark.parametrize(
@@ -198,14 +198,14 @@ def test_the_corpus_differs_from_a_good_token() -> None:
     ],
 )
 def test_what_is_good_gets_through(token: str) -> None:
-    assert verify_token(token, KEYS, RULES, time.time())["iss"] == ISSUER
+    assert verify_token(token, KEYS, RULES, NOW)["iss"] == ISSUER
 
 
 def test_of_one_key_a_token_need_not_name_it() -> None:
     keys = read_keys(key_set(FIRST), "RS256")
-    assert verify_token(issue({"kid": ...}), keys, RULES, time.time())
+    assert verify_token(issue({"kid": ...}), keys, RULES, NOW)
     with pytest.raises(KeyUnknown):
-        verify_token(issue({"kid": "other"}), keys, RULES, time.time())
+        verify_token(issue({"kid": "other"}), keys, RULES, NOW)
 
 
 @pytest.mark.parametrize(
@@ -220,12 +220,12 @@ def test_each_algorithm_can_be_the_pinned_one(algorithm: Algorithm, key: Key) ->
     rules = RULES._replace(algorithm=algorithm)
     keys = read_keys(key_set(key), algorithm)
     token = sign(CLAIMS, key=key, algorithm=algorithm)
-    assert verify_token(token, keys, rules, time.time())["sub"] == "sara"
+    assert verify_token(token, keys, rules, NOW)["sub"] == "sara"
     broken = token[:-20] + flip(token[-20:], 5)
     with pytest.raises(TokenRefused):
-        verify_token(broken, keys, rules, time.time())
+        verify_token(broken, keys, rules, NOW)
     with pytest.raises(TokenRefused):
-        verify_token(GOOD, keys, rules._replace(algorithm="PS256"), time.time())
+        verify_token(GOOD, keys, rules._replace(algorithm="PS256"), NOW)
 
 
 def test_keys_that_the_algorithm_cannot_use_are_left_out() -> None:
@@ -260,7 +260,7 @@ def test_what_is_no_key_set_is_an_error(raw: bytes) -> None:
 def test_any_text_may_come_as_a_token(text: str) -> None:
     for token in (text, f"{text}.{BODY}.{SIGNATURE}", f"{HEAD}.{text}.{SIGNATURE}"):
         with pytest.raises(TokenRefused):
-            verify_token(token, KEYS, RULES, time.time())
+            verify_token(token, KEYS, RULES, NOW)
 
 
 def test_claims_are_found_by_name_or_path() -> None:
