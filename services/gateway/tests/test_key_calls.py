@@ -145,10 +145,24 @@ async def test_two_keys_are_live_while_one_follows_the_other(owner: Gateway) -> 
 
 
 async def test_of_rotations_at_once_one_succeeds(owner: Gateway) -> None:
+    """Four wait for the same row, which another transaction holds until all of them do."""
     made = await make(owner)
     path = f"{KEY}{made['keyId']}/rotate"
-    answers = await asyncio.gather(*(owner.client.post(path, json={}) for _ in range(8)))
-    assert sorted(each.status_code for each in answers) == [201] + [409] * 7
+    async with owner.sql.transaction():
+        await owner.sql.execute(
+            "SELECT FROM gateway.api_keys WHERE id = $1 FOR UPDATE", made["keyId"]
+        )
+        rotations = [asyncio.create_task(owner.client.post(path, json={})) for _ in range(4)]
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gateway-own'"
+            " AND datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(20):
+            while await owner.sql.fetchval(waiting) < len(rotations):
+                await asyncio.sleep(0.02)
+                await owner.sql.execute("SELECT pg_stat_clear_snapshot()")
+    answers = await asyncio.gather(*rotations)
+    assert sorted(each.status_code for each in answers) == [201, 409, 409, 409]
     count = await owner.sql.fetchval(
         "SELECT count(*) FROM gateway.api_keys WHERE family ="
         " (SELECT family FROM gateway.api_keys WHERE id = $1)",

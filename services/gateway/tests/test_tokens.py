@@ -40,6 +40,7 @@ PEM = FIRST.as_pem(private=False)
 DER = FIRST.as_der(private=False)
 GOOD = issue()
 HEAD, BODY, SIGNATURE = GOOD.split(".")
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 CLAIMS = to_json(claims_of())
 HEADER = to_json({"alg": "RS256", "kid": "first"})
 NOW = int(time.time())
@@ -116,7 +117,8 @@ TAMPERED: dict[str, str] = {
     "workspace changed": with_claims(workspace="other"),
     "header changed": f"{encode(HEADER)}.{BODY}.{SIGNATURE}",
     "signature's first letter": f"{HEAD}.{BODY}.{flip(SIGNATURE, 0)}",
-    "signature's last letter": f"{HEAD}.{BODY}.{flip(SIGNATURE, len(SIGNATURE) - 1)}",
+    "signature's last letters": f"{HEAD}.{BODY}.{flip(SIGNATURE, len(SIGNATURE) - 2)}",
+    "signature's spare bits": GOOD[:-1] + LETTERS[LETTERS.index(GOOD[-1]) + 1],
     "signature truncated": GOOD[:-10],
     "signature gone": f"{HEAD}.{BODY}.",
     "signature of zeros": f"{HEAD}.{BODY}.{'A' * len(SIGNATURE)}",
@@ -203,9 +205,9 @@ def test_what_is_good_gets_through(token: str) -> None:
 
 def test_of_one_key_a_token_need_not_name_it() -> None:
     keys = read_keys(key_set(FIRST), "RS256")
-    assert verify_token(issue({"kid": ...}), keys, RULES, NOW)
+    assert verify_token(issue({"kid": ...}), keys, RULES, time.time())
     with pytest.raises(KeyUnknown):
-        verify_token(issue({"kid": "other"}), keys, RULES, NOW)
+        verify_token(issue({"kid": "other"}), keys, RULES, time.time())
 
 
 @pytest.mark.parametrize(
