@@ -139,6 +139,8 @@ async def test_a_role_may_what_the_table_says_and_no_more(gateway: Gateway, role
         if "/code/" in case.path and role in {Role.EDITOR, Role.OWNER}:
             continue  # Waits for a code runner; a workflow that is missing is a 403, too.
         allowed = GUARDED[case.method, case.path] in scopes_of(role)
+        if allowed and case.path.endswith("/runs/events"):
+            continue  # Does not end.
         answer = await call(gateway, case, key)
         if not allowed:
             assert (answer.status_code, answer.json()) == (403, DENIED), (role, case)

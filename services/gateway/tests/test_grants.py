@@ -1,11 +1,18 @@
 """Who is granted some workflows only: the others are to them as if they did not exist."""
 
 import asyncio
+from contextlib import aclosing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from gateway.auth.access import Role
+from gateway.auth.schemas import Principal
+from gateway.issued_ids import IdIssuer, new_stem
+from gateway.paging import Cursor
+from gateway.runs.stream import tell_changes
 
 from services.gateway.tests.conftest import AHMED, WELCOME, Gateway, MakeSettings, open_gateway
 from services.gateway.tests.issuers import AUDIENCE, FIRST, ISSUER, issue, key_set
@@ -84,6 +91,63 @@ async def test_runs_of_workflows_that_are_not_granted_read_404(owner: Gateway) -
             assert (await owner.client.get(path)).status_code == 200, "the owner sees it"
             answer = await owner.client.get(path, headers={"x-api-key": key})
             assert answer.status_code == status, path
+
+
+async def test_runs_of_workflows_that_are_not_granted_are_controlled_by_nobody_else(
+    owner: Gateway,
+) -> None:
+    key = await owner.add_key(owner.workspace, role=Role.OPERATOR, workflow_ids=["mine"])
+    before = await owner.count_requests()
+    for workflow_id, status in (("mine", 202), ("other", 404)):
+        rests: dict[str, Any] = {"workflow_id": workflow_id, "status": "unconfirmed"}
+        run_id = await add_run(owner, **rests, ended_at=None)
+        failed = await add_run(owner, workflow_id=workflow_id, status="cancelled")
+        await owner.sql.execute(
+            "UPDATE orchestrator.runs SET ended_at = now() WHERE id = $1", failed
+        )
+        execution_id = await add_execution(owner, **rests, run_id=run_id)
+        for path, body in (
+            (f"execution/{execution_id}/decision", {"verdict": "sent"}),
+            (f"run/{run_id}/cancel", None),
+            (f"run/{failed}/retry", None),
+        ):
+            answer = await owner.client.post(
+                "/api/automation/" + path, json=body, headers={"x-api-key": key}
+            )
+            assert answer.status_code == status, (path, answer.text)
+        told = await owner.client.get(
+            f"/api/automation/run/{failed}/events",
+            headers={"x-api-key": key, "last-event-id": "1"},
+        )
+        assert (told.status_code == 404) == (status == 404)
+    assert await owner.count_requests() == before + 3
+    # Whose workflow it is, is not known yet.
+    fresh = IdIssuer(owner.settings.id_secret).name("run", owner.workspace, new_stem())
+    path = f"/api/automation/run/{fresh}/cancel"
+    assert (await owner.client.post(path, headers={"x-api-key": key})).status_code == 409
+    assert (await owner.client.post(path)).status_code == 202
+
+
+async def test_only_runs_of_granted_workflows_are_told(owner: Gateway) -> None:
+    caller = Principal("k", "tests", owner.workspace, workflow_ids=frozenset({"mine"}))
+    feed, since = owner.services.feed, Cursor(datetime.now(UTC), "").to_text()
+
+    async def add(workflow_id: str) -> str:
+        return await add_run(owner, workflow_id=workflow_id, created_at=datetime.now(UTC))
+
+    await add("other")
+    expected = [await add("mine")]
+    told: list[str] = []
+    async with asyncio.timeout(20), aclosing(tell_changes(feed, caller, since)) as events:
+        async for event in events:
+            if event.event == "run":
+                told.append(orjson.loads(event.data or "")["runId"])
+                if len(told) == 1:
+                    await add("other")
+                    expected.append(await add("mine"))
+                if told[-1] == expected[-1]:
+                    break
+    assert set(told) == set(expected)
 
 
 async def test_nobody_gives_grants_that_they_have_not(owner: Gateway) -> None:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
+from gateway.auth.schemas import Principal
 from gateway.paging import Cursor
 from gateway.runs.schemas import RunChange
 from gateway.watching.feed import MOST_PENDING, ChangeFeed
@@ -23,6 +24,7 @@ from services.gateway.tests.test_reading import add_execution, add_run
 PATIENCE_SECONDS = 20
 ALL = "/api/automation/runs/events"
 RUN = "/api/automation/run/{}/events"
+EVERYBODY = Principal("k", "tests", "w")
 
 
 class Event(NamedTuple):
@@ -232,7 +234,11 @@ async def test_one_look_serves_all_streams_and_none_is_made_for_nobody() -> None
     feed = ChangeFeed(tables)
     tables.changes = [changed(1)]
     async with asyncio.timeout(PATIENCE_SECONDS):
-        with feed.subscribe("w") as one, feed.subscribe("w") as other, feed.subscribe("x"):
+        with (
+            feed.subscribe(EVERYBODY) as one,
+            feed.subscribe(EVERYBODY) as other,
+            feed.subscribe(EVERYBODY._replace(workspace="x")),
+        ):
             for each in (one, other):
                 assert [run.run_id for run in (await each.take()).changes] == ["1"]
             tables.changes = [changed(1, 3), changed(1, 2)]
@@ -248,7 +254,7 @@ async def test_a_stream_that_does_not_keep_up_is_told_of_the_gap() -> None:
     feed = ChangeFeed(tables)
     tables.changes = [changed(number) for number in range(MOST_PENDING + 1)]
     async with asyncio.timeout(PATIENCE_SECONDS):
-        with feed.subscribe("w") as subscription:
+        with feed.subscribe(EVERYBODY) as subscription:
             news = await subscription.take()
     assert news.has_gap
     assert len(news.changes) <= MOST_PENDING

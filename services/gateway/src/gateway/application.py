@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.auth import endpoints as keys
 from gateway.auth.admission import Admission
-from gateway.controls import endpoints as controls
 from gateway.auth.guard import GuardedRoute
+from gateway.controls import endpoints as controls
 from gateway.docs_page import docs_router
 from gateway.executions import code_endpoints as code
 from gateway.executions import endpoints as executions

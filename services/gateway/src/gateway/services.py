@@ -108,16 +108,9 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         stack.callback(feed.close)
         runs = Runs(launcher, RunStore(views), starts, lookout)
         keys = KeyStore(own)
-        doorkeeper = Doorkeeper(keys, settings.api_key_pepper)
-        stack.push_async_callback(_note_uses, doorkeeper)
-        bearer = _bearer_of(settings, keys)
-        if bearer is not None:
-            stack.push_async_callback(bearer.stop)
-        for work in (_sweep(starts), _note_uses_often(doorkeeper)):
-            stack.callback(asyncio.create_task(work).cancel)
-        limits = Limits(settings.rate_limit_per_minute, settings.bad_keys_per_minute)
+        stack.callback(asyncio.create_task(_sweep(starts)).cancel)
         yield Services(
-            door=Door(doorkeeper, bearer, limiter, limits),
+            door=_build_door(settings, stack, keys, limiter),
             key_ring=KeyRing(keys, settings.api_key_pepper),
             workflows=workflows,
             leads=Leads(LeadStore(own), settings.default_region),
@@ -135,6 +128,19 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
                 optional={"redis": limiter.check},
             ),
         )
+
+
+def _build_door(
+    settings: GatewaySettings, stack: AsyncExitStack, keys: KeyStore, limiter: RateLimiter
+) -> Door:
+    doorkeeper = Doorkeeper(keys, settings.api_key_pepper)
+    stack.push_async_callback(_note_uses, doorkeeper)
+    stack.callback(asyncio.create_task(_note_uses_often(doorkeeper)).cancel)
+    bearer = _bearer_of(settings, keys)
+    if bearer is not None:
+        stack.push_async_callback(bearer.stop)
+    limits = Limits(settings.rate_limit_per_minute, settings.bad_keys_per_minute)
+    return Door(doorkeeper, bearer, limiter, limits)
 
 
 def _bearer_of(settings: GatewaySettings, keys: KeyStore) -> Bearer | None:

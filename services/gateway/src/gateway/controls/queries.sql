@@ -1,5 +1,5 @@
 -- name: find_execution
-SELECT log.run_id, log.node_id, log.attempt, log.status, log.execution_id,
+SELECT log.run_id, log.workflow_id, log.node_id, log.attempt, log.status, log.execution_id,
        EXISTS (SELECT FROM orchestrator.published_executions AS other
                 WHERE other.run_id = log.run_id AND other.status = 'failed') AS is_failing
   FROM orchestrator.published_executions AS log

@@ -65,7 +65,7 @@ class Controls:
         try:
             async with asyncio.timeout_at(deadlines.read):
                 found = await self._store.find(call.caller.workspace, execution_id)
-                if found is None:
+                if found is None or not call.caller.may_use(found.workflow_id):
                     raise not_found("There is no such execution.")
                 claimed = await self._launcher.claim(call)
         except TimeoutError as error:
@@ -100,6 +100,8 @@ class Controls:
         try:
             async with asyncio.timeout_at(deadlines.read):
                 run = await self._runs.read(call.caller, run_id)
+                if not call.caller.may_use(run.workflow_id or ""):
+                    raise conflict("The run has no row yet that says of which workflow it is.")
                 claimed = await self._launcher.claim(call)
         except TimeoutError as error:
             raise DatabaseUnavailable("PostgreSQL did not answer in time") from error

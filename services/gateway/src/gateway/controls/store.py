@@ -13,6 +13,7 @@ class Resting(NamedTuple):
     """An execution as a decision on it must know it; `is_failing`: its run has failed elsewhere."""
 
     run_id: str
+    workflow_id: str
     execution_id: str
     node_id: str
     attempt: int
@@ -33,6 +34,7 @@ class ControlStore:
             return None
         return Resting(
             str(row["run_id"]),
+            row["workflow_id"],
             row["execution_id"],
             row["node_id"],
             row["attempt"],

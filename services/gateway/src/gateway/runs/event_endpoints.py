@@ -65,7 +65,7 @@ async def follow_run(
 @router.get(
     "/runs/events",
     summary="Follow all runs",
-    description="Server-sent events of the whole workspace. Each `run` event holds a run that has "
+    description="Server-sent events of the workspace. Each `run` event holds a run that has "
     "changed, as it is now and without its executions; it begins with those of the last seconds. "
     "A change may come twice: `revision` tells. `gap` says that more has changed than is told: "
     "read anew what is shown. With `Last-Event-ID` (an hour old at most) it goes on from there.",
@@ -79,5 +79,5 @@ async def follow_run(
 async def follow_runs(request: Request) -> Response:
     services = services_of(request)
     last_event_id = request.headers.get("last-event-id", "")
-    events = tell_changes(services.feed, caller_of(request).workspace, last_event_id)
+    events = tell_changes(services.feed, caller_of(request), last_event_id)
     return LiveStream(services.lookout, events)

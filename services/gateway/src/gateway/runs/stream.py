@@ -2,7 +2,7 @@
 so one that was missed matters only until the next."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -88,9 +88,9 @@ async def tell_run(
 
 
 async def tell_changes(
-    feed: ChangeFeed, workspace: str, last_event_id: str
-) -> AsyncIterator[ServerSentEvent]:
-    """Every run of a workspace that changes, as it is then, without its executions.
+    feed: ChangeFeed, caller: Principal, last_event_id: str
+) -> AsyncGenerator[ServerSentEvent, None]:
+    """Every run that changes, as it is then, without its executions; of the workflows granted.
 
     `gap` says that there was more than is told. A run whose change was told may be told again,
     with the same revision, to a client that comes back.
@@ -99,8 +99,8 @@ async def tell_changes(
     now = datetime.now(UTC)
     since = _read_moment(last_event_id, now)
     revisions: dict[str, int] = {}
-    with feed.subscribe(workspace) as subscription:
-        news = await _catch_up(feed, workspace, since or now)
+    with feed.subscribe(caller) as subscription:
+        news = await _catch_up(feed, caller, since or now)
         if since is None:
             news = news._replace(has_gap=True)
         while not feed.is_closed:
@@ -116,16 +116,18 @@ async def tell_changes(
             news = await subscription.take()
 
 
-async def _catch_up(feed: ChangeFeed, workspace: str, since: datetime) -> News:
+async def _catch_up(feed: ChangeFeed, caller: Principal, since: datetime) -> News:
+    after = since - DEEP
     while not feed.is_closed:
         try:
-            found = await feed.store.find_changes_since(workspace, since - DEEP, MOST_PENDING + 1)
+            found = await feed.store.find_changes_since(caller.workspace, after, MOST_PENDING + 1)
         except DatabaseUnavailable:
             await asyncio.sleep(AWAY_SECONDS)
             continue
         if len(found) > MOST_PENDING:
             return News([], has_gap=True)
-        return News([each.run for each in reversed(found)], has_gap=False)
+        told = [each.run for each in reversed(found) if caller.may_use(each.run.workflow_id)]
+        return News(told, has_gap=False)
     return News([], has_gap=False)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
+from gateway.auth.schemas import Principal
 from gateway.runs.schemas import RunChange
 from gateway.store import DatabaseUnavailable
 from gateway.watching.store import Change
@@ -42,14 +43,16 @@ class News(NamedTuple):
 class Subscription:
     """What one stream has not told yet: each run once, as it is now."""
 
-    def __init__(self, workspace: str) -> None:
-        self.workspace = workspace
+    def __init__(self, caller: Principal) -> None:
+        self.caller = caller
         self._pending: dict[str, RunChange] = {}
         self._has_gap = False
         self._news = asyncio.Event()
 
     def add(self, change: RunChange) -> None:
-        """A run has changed."""
+        """A run of the workspace has changed."""
+        if not self.caller.may_use(change.workflow_id):
+            return
         self._pending.pop(change.run_id, None)
         self._pending[change.run_id] = change
         if len(self._pending) > MOST_PENDING:
@@ -86,12 +89,12 @@ class ChangeFeed:
         self.is_closed = False
 
     @contextmanager
-    def subscribe(self, workspace: str) -> Iterator[Subscription]:
-        """A subscription to all that changes in a workspace from now on.
+    def subscribe(self, caller: Principal) -> Iterator[Subscription]:
+        """A subscription to all that changes from now on and that the caller may see.
 
         What changed before is the subscriber's to find out, once it is subscribed.
         """
-        subscription = Subscription(workspace)
+        subscription = Subscription(caller)
         self._subscriptions.add(subscription)
         if self._task is None and not self.is_closed:
             self._task = asyncio.create_task(self._keep_looking())
@@ -124,7 +127,7 @@ class ChangeFeed:
 
     async def _look(self, within: timedelta) -> bool:
         """Tell what has changed; whether PostgreSQL answered."""
-        workspaces = {each.workspace for each in self._subscriptions}
+        workspaces = {each.caller.workspace for each in self._subscriptions}
         try:
             changes = await self.store.find_changes(workspaces, within, MOST_CHANGES)
         except DatabaseUnavailable:
@@ -138,7 +141,7 @@ class ChangeFeed:
             if mark not in self._told:
                 self._told[mark] = change.run.updated_at
                 for subscription in self._subscriptions:
-                    if subscription.workspace == change.workspace:
+                    if subscription.caller.workspace == change.workspace:
                         subscription.add(change.run)
         self._forget()
         return True
