@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from gateway.health.metrics_text import write_metrics
+from gateway.health.metrics_text import collect_metrics
 from gateway.health.recent import Recent
 from gateway.health.store import Total
 from mirsal_contracts.topics import NODE_COMMANDS_EMAIL_V1, NODE_COMMANDS_GOOGLE_SHEETS_V1
+from mirsal_runtime.label_bounds import OTHER, LabelBound
+from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.gateway.tests.conftest import Gateway, MakeSettings, open_gateway
@@ -112,12 +114,43 @@ def test_workspaces_that_share_a_name_are_counted_together() -> None:
         Total("w", "email", "failed", 1.0, 2, 1.5),
         Total("w", "email", "failed", 5.0, 1, 3.0),
     ]
-    text = write_metrics(totals, None).decode()
+    registry = collect_metrics(totals, None, LabelBound(5))
+    text = generate_latest(registry).decode()
     assert (
         'automation_executions_total{connector_type="email",status="failed",workflow_id="w"} 3.0'
         in text
     )
     assert "automation_queue_size" not in text
+
+
+def test_workflows_beyond_the_bound_share_a_series_that_never_falls() -> None:
+    bound = LabelBound(1)
+    few = [
+        Total("much", "email", "failed", 1.0, 5, 1.0),
+        Total("less", "email", "failed", 1.0, 1, 1.0),
+    ]
+    more = [few[0], few[1]._replace(executions=9), few[1]._replace(workflow_id="new")]
+    for totals, others in ((few, 1), (more, 10)):
+        registry = collect_metrics(totals, None, bound)
+        name, labels = (
+            "automation_executions_total",
+            {"connector_type": "email", "status": "failed"},
+        )
+        assert registry.get_sample_value(name, {**labels, "workflow_id": "much"}) == 5
+        assert registry.get_sample_value(name, {**labels, "workflow_id": OTHER}) == others
+        timed = {"connector_type": "email", "workflow_id": OTHER, "le": "1.0"}
+        bucket = "automation_execution_duration_seconds_bucket"
+        assert registry.get_sample_value(bucket, timed) == others
+
+
+async def test_metrics_come_as_openmetrics_where_asked_for(gateway: Gateway) -> None:
+    path = "/api/automation/metrics"
+    plain = await gateway.client.get(path)
+    assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+    modern = await gateway.client.get(path, headers=accept)
+    assert modern.headers["content-type"].startswith("application/openmetrics-text")
+    assert modern.text.endswith("# EOF\n")
 
 
 async def test_many_ask_and_one_looks() -> None:

@@ -216,14 +216,36 @@ async def test_the_sweeper_has_a_run_woken_whose_wake_up_came_to_nothing(
     sweeper = Sweeper(timers, overdue=timedelta(minutes=1))
     assert await sweeper.sweep() == [overdue]
     assert [run.run_id for run in await timers.lease_due(10)] == [overdue]
-    due, late = await timers.survey()
-    assert due == 2
-    assert 3599 < late < 3700
+    found = await timers.survey()
+    assert (found.due, found.leased) == (2, 2)
+    assert 3599 < found.late_seconds < 3700
 
 
-@pytest.mark.parametrize("name", ["lease_due", "read_next_due", "wake_overdue", "survey_runs"])
+async def test_runs_that_rest_are_counted_by_what_they_wait_for(
+    pool: Pool, timers: TimerStore
+) -> None:
+    for status in ("paused", "paused", "unconfirmed"):
+        await pool.execute(
+            "UPDATE runs SET status = $1, wake_at = NULL WHERE id = $2",
+            status,
+            await store_run(pool, await pool.fetchval("SELECT now()")),
+        )
+    assert await timers.count_resting(["paused", "unconfirmed", "waiting"]) == {
+        "paused": 2,
+        "unconfirmed": 1,
+        "waiting": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["lease_due", "read_next_due", "wake_overdue", "survey_runs", "count_resting"]
+)
 async def test_what_waits_and_what_is_over_is_not_looked_through(pool: Pool, name: str) -> None:
-    arguments = {"lease_due": (500,), "wake_overdue": (timedelta(minutes=1), 1000)}.get(name, ())
+    arguments = {
+        "lease_due": (500,),
+        "wake_overdue": (timedelta(minutes=1), 1000),
+        "count_resting": (["paused", "unconfirmed"],),
+    }.get(name, ())
     await store_run(pool, await pool.fetchval("SELECT now()"))
     await pool.execute(
         """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from mirsal_contracts.nodes.code import MOST_CODE, MOST_INPUT
+from mirsal_runtime import metrics
 from mirsal_runtime.attempt import Attempt
 from mirsal_runtime.failures import PermanentError, RetryableError, ThrottledError
 
@@ -46,10 +47,12 @@ async def run_code(params: CodeParams, attempt: Attempt, runner: Runner) -> Code
         try:
             said = await runner.crew.run(box, _job_of(params, given, allowed), allowed.seconds)
         except BoxDied as error:
+            metrics.SANDBOX_OUTCOMES.labels(params.language, "box_died").inc()
             message = f"The process that ran the code ended: {error}"
             raise RetryableError("box_died", message) from error
         duration = round((time.perf_counter() - begun) * 1000, 3)
     verdict = judge(said.answer, said.logs, params.code)
+    metrics.SANDBOX_OUTCOMES.labels(params.language, verdict.outcome).inc()
     # Python's parser calls it memory where a code is nested too deep.
     if params.check and verdict.outcome in ("user_error", "memory"):
         return CodeResult(result=[verdict.error or {}], duration_ms=duration)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import structlog
 from mirsal_runtime import metrics
 
+from orchestrator.intake.accounts import RESTING
 from orchestrator.store.faults import DatabaseAway
 from orchestrator.store.timers import TimerStore
 
@@ -38,10 +39,14 @@ class Sweeper:
 
     async def sweep(self) -> list[str]:
         """Have overdue runs woken at once; their ids."""
-        due, late = await self._store.survey()
-        metrics.TIMERS_DUE.set(due)
-        metrics.TIMERS_LATE.set(late)
+        timers = await self._store.survey()
+        metrics.TIMERS_DUE.set(timers.due)
+        metrics.TIMERS_LATE.set(timers.late_seconds)
+        metrics.TIMERS_LEASED.set(timers.leased)
+        for status, count in (await self._store.count_resting(RESTING)).items():
+            metrics.RUNS_RESTING.labels(status).set(count)
         woken = await self._store.wake_overdue(self._overdue, LIMIT)
+        metrics.RUNS_STUCK.set(len(woken))
         if woken:
             metrics.RUNS_SWEPT.inc(len(woken))
             log.warning("runs_overdue", count=len(woken), run_ids=woken[:10])

@@ -15,6 +15,7 @@ import structlog
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from mirsal_runtime import metrics
 from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
@@ -107,6 +108,7 @@ class Quota:
             item = RateLimitItemPerMinute(await self._limit_of(kind, scope, name))
             granted = await self._shared.hit(item, name)
             stats = await self._shared.get_window_stats(item, name)
+            _show(kind, scope, stats.remaining)
             if not granted:
                 return Grant(max(SHORTEST_WAIT, stats.reset_time - time.time()))
             pace = max(pace, _pace(item.amount, stats.remaining))
@@ -120,6 +122,7 @@ class Quota:
             while calls and calls[0] <= now - WINDOW_SECONDS:
                 calls.popleft()
             limit = self._learned.get(name, (None, 0.0))[0] or self._given[kind, scope]
+            _show(kind, scope, max(0, limit - len(calls) - 1))
             if len(calls) >= limit:
                 return Grant(max(SHORTEST_WAIT, calls[0] + WINDOW_SECONDS - now))
             pace = max(pace, _pace(limit, limit - len(calls) - 1))
@@ -149,6 +152,11 @@ async def open_quota(url: SecretStr, settings: SheetsSettings) -> AsyncIterator[
 def _pace(limit: int, remaining: int) -> float:
     """None for the first half of the minute's calls, then evenly."""
     return 0.0 if remaining > limit // 2 else WINDOW_SECONDS / limit
+
+
+def _show(kind: CallKind, scope: str, left: int) -> None:
+    """Say how many calls the running minute has left, as this worker saw it last."""
+    metrics.PROVIDER_BUDGET.labels("google_sheets", f"{scope}_{kind}s").set(left)
 
 
 def _name(kind: CallKind, scope: str, identity: Identity) -> str:

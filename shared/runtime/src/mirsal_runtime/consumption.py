@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from mirsal_runtime import metrics
+from mirsal_runtime.ages import Ages
 from mirsal_runtime.broker import close_consumer, make_consumer
 from mirsal_runtime.complaints import Complaint
 from mirsal_runtime.failpoints import pass_by
@@ -84,6 +85,9 @@ class Consumption:
         self._turned_at = time.monotonic()
         self._lag = metrics.CONSUMER_LAG.labels(topic)
         self._records_open = metrics.RECORDS_OPEN.labels(topic)
+        self._records_read = metrics.RECORDS_READ.labels(topic)
+        self._oldest = metrics.CONSUMER_OLDEST.labels(topic)
+        self._ages = Ages()
         self._closing: asyncio.Task[None] | None = None
         self._rebuilt = Complaint("consumer_rebuilt")
         self._deaf_times = 0
@@ -175,6 +179,8 @@ class Consumption:
         watermark = self._watermarks.get(partition)
         if watermark is None:
             watermark = self._watermarks[partition] = Watermark(self._room.set)
+        self._records_read.inc(len(records))
+        self._ages.note(partition, records)
         self._stopped = self._taker.accept(records, watermark)
         if self._stopped is not None:
             log.error("consumption_stopped", reason=self._stopped)
@@ -196,6 +202,7 @@ class Consumption:
         while True:
             await asyncio.sleep(COMMIT_SECONDS)
             self._records_open.set(self._count_open())
+            self._oldest.set(self._ages.oldest(self._watermarks))
             try:
                 await self._commit(consumer)
             except (KafkaError, TimeoutError) as error:

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from mirsal_runtime import metrics
+from mirsal_runtime.exposition import expose
 from mirsal_runtime.settings import RuntimeSettings
 
 CHECK_SECONDS = 1.0
@@ -98,10 +99,9 @@ class HealthServer:
             return _answer(503, {"status": "not ready", "reasons": reasons})
         return _answer(200, {"status": "ready"})
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(
-            body=metrics.metrics_text(), headers={"Content-Type": metrics.CONTENT_TYPE}
-        )
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = expose(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 def _answer(status: int, body: object) -> web.Response:

@@ -1,17 +1,27 @@
-"""The metrics that processes share, as prometheus_client objects of one registry."""
+"""The metrics that processes share, as prometheus_client objects of one registry.
+
+How they are written for Prometheus is in `mirsal_runtime.exposition`.
+"""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics import disable_created_metrics
+from prometheus_client.metrics import MetricWrapperBase, disable_created_metrics
 
-from mirsal_runtime.metric_names import MetricName
+from mirsal_runtime.label_bounds import LabelBound
+from mirsal_runtime.metric_names import OWNERS, MetricName, Part
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client has no types here
 
 REGISTRY = CollectorRegistry()
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+COLLECTORS: dict[MetricName, MetricWrapperBase] = {}
+WORKFLOW = LabelBound(500)
+"""Bounds the label `workflow_id`; the number is a setting."""
+WORKSPACE = LabelBound(100)
+"""Bounds the label `workspace`; the number is a setting."""
+
+CollectorT = TypeVar("CollectorT", Counter, Gauge, Histogram)
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 EXECUTION_BOUNDS = _SECONDS
@@ -20,18 +30,23 @@ _SHORT_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 _COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
+def _kept(name: MetricName, collector: CollectorT) -> CollectorT:
+    COLLECTORS[name] = collector
+    return collector
+
+
 def _counter(name: MetricName, text: str, labels: Sequence[str]) -> Counter:
-    return Counter(name, text, labels, registry=REGISTRY)
+    return _kept(name, Counter(name, text, labels, registry=REGISTRY))
 
 
 def _gauge(name: MetricName, text: str, labels: Sequence[str] = ()) -> Gauge:
-    return Gauge(name, text, labels, registry=REGISTRY)
+    return _kept(name, Gauge(name, text, labels, registry=REGISTRY))
 
 
 def _histogram(
     name: MetricName, text: str, labels: Sequence[str], buckets: Sequence[float] = _SECONDS
 ) -> Histogram:
-    return Histogram(name, text, labels, registry=REGISTRY, buckets=buckets)
+    return _kept(name, Histogram(name, text, labels, registry=REGISTRY, buckets=buckets))
 
 
 EXECUTIONS = _counter(
@@ -62,9 +77,13 @@ KEY_SET_FAILURES = _counter(
 CONSUMER_LAG = _gauge(
     "mirsal_consumer_lag_records", "Records of the topic behind its end.", ("topic",)
 )
+CONSUMER_OLDEST = _gauge(
+    "mirsal_consumer_oldest_seconds", "Age of the oldest record read and not done.", ("topic",)
+)
 RECORDS_OPEN = _gauge(
     "mirsal_records_open", "Records fetched and not yet below the committed offset.", ("topic",)
 )
+RECORDS_READ = _counter("mirsal_records_read_total", "Records read.", ("topic",))
 BATCH_SIZE = _histogram(
     "mirsal_batch_size", "Items that shared one transaction or produce.", ("stage",), _COUNTS
 )
@@ -74,11 +93,22 @@ DEAD_LETTERS = _counter(
 DECISION_SECONDS = _histogram(
     "mirsal_decision_seconds", "One batch's decisions.", (), _SHORT_SECONDS
 )
-TIMERS_DUE = _gauge("mirsal_timers_due", "Runs whose wake-up time has come.")
+FIRST_COMMAND_SECONDS = _histogram(
+    "mirsal_first_command_seconds",
+    "From the call that asked for a run until Kafka has its first commands.",
+    (),
+)
+RUNS_ENDED = _counter(
+    "mirsal_runs_ended_total", "Runs that ended, or came to rest.", ("status", "workspace")
+)
+RUNS_RESTING = _gauge("mirsal_runs_resting", "Runs that wait for a person now.", ("status",))
+RUNS_STUCK = _gauge("mirsal_runs_stuck", "Runs that the last sweep found overdue.")
 RUNS_SWEPT = _counter(
     "mirsal_runs_swept_total", "Overdue runs that the sweeper had woken again.", ()
 )
+TIMERS_DUE = _gauge("mirsal_timers_due", "Runs whose wake-up time has come.")
 TIMERS_LATE = _gauge("mirsal_timers_late_seconds", "How late the oldest due wake-up is.")
+TIMERS_LEASED = _gauge("mirsal_timers_leased", "Due wake-ups that a poller holds a lease of.")
 ATTEMPTS_IN_FLIGHT = _gauge(
     "mirsal_attempts_in_flight", "Attempts that hold a slot.", ("connector_type",)
 )
@@ -86,17 +116,49 @@ ATTEMPTS_SET_ASIDE = _gauge(
     "mirsal_attempts_set_aside", "Commands that another holder works on.", ("connector_type",)
 )
 ATTEMPT_OUTCOMES = _counter(
-    "mirsal_attempt_outcomes_total", "Attempts by their end.", ("connector_type", "outcome")
+    "mirsal_attempt_outcomes_total",
+    "Attempts by their end: succeeded, or the kind of the error.",
+    ("connector_type", "outcome", "workspace"),
 )
 ATTEMPT_SECONDS = _histogram(
     "mirsal_attempt_seconds", "From an attempt's start to its outcome.", ("connector_type",)
 )
+CLAIMS_TAKEN_OVER = _counter(
+    "mirsal_claims_taken_over_total", "Claims of processes that were gone.", ("connector_type",)
+)
 LEDGER_SECONDS = _histogram(
     "mirsal_ledger_seconds", "One ledger statement.", ("operation",), _SHORT_SECONDS
 )
+PROVIDER_THROTTLED = _counter(
+    "mirsal_provider_throttled_total",
+    "Attempts that a provider, or a limit kept for it, put off.",
+    ("connector_type", "code"),
+)
+PROVIDER_BUDGET = _gauge(
+    "mirsal_provider_budget_left",
+    "Calls left of the provider's quota in the running minute.",
+    ("connector_type", "budget"),
+)
+SANDBOX_OUTCOMES = _counter(
+    "mirsal_sandbox_outcomes_total", "Runs of customers' code.", ("language", "outcome")
+)
+POOL_CONNECTIONS = _gauge(
+    "mirsal_pool_connections", "Connections to PostgreSQL: most, used and idle.", ("state",)
+)
 LOOP_LAG = _gauge("mirsal_loop_lag_seconds", "How late the event loop runs what is due.")
+SPANS_EXPORTED = _counter("mirsal_spans_exported_total", "Spans that the collector took.", ())
+SPANS_DROPPED = _counter(
+    "mirsal_spans_dropped_total", "Spans given up: queue full, or refused.", ("reason",)
+)
 
 
-def metrics_text() -> bytes:
-    """All metrics in Prometheus' text format (`CONTENT_TYPE`)."""
-    return generate_latest(REGISTRY)
+def show_only(part: Part) -> None:
+    """Leave out what other parts measure: their 0 here would be read as a fact."""
+    for name, collector in COLLECTORS.items():
+        if part not in OWNERS[name]:
+            REGISTRY.unregister(collector)
+
+
+def bound_labels(*, workflows: int, workspaces: int) -> None:
+    """How many values the labels `workflow_id` and `workspace` may take."""
+    WORKFLOW.most, WORKSPACE.most = workflows, workspaces

@@ -1,14 +1,19 @@
 """Connections to PostgreSQL: pools whose sessions have the service's role, schema and limits."""
 
 import asyncio
+from functools import partial
 
 import asyncpg
 import orjson
 from pydantic import SecretStr
 
+from mirsal_runtime import metrics
+
 CONNECT_SECONDS = 5.0
 # A statement's plan is made for the tables as they were: on a new installation, empty.
 PLAN_SECONDS = 30
+
+_pools: "list[asyncpg.Pool[asyncpg.Record]]" = []
 
 
 async def open_pool(
@@ -26,7 +31,7 @@ async def open_pool(
     waits `lock_seconds` for a lock, ends with an error of asyncpg's. The pool opens lazily:
     that the database does not answer shows at the first query.
     """
-    return await asyncpg.create_pool(
+    pool = await asyncpg.create_pool(
         url.get_secret_value(),
         min_size=0,
         max_size=size,
@@ -47,6 +52,8 @@ async def open_pool(
             "enable_seqscan": "off",
         },
     )
+    _pools[:] = [*_open_pools(), pool]
+    return pool
 
 
 async def close_pool(pool: "asyncpg.Pool[asyncpg.Record]", *, seconds: float = 2.0) -> None:
@@ -56,6 +63,24 @@ async def close_pool(pool: "asyncpg.Pool[asyncpg.Record]", *, seconds: float = 2
             await pool.close()
     except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         pool.terminate()
+
+
+def _open_pools() -> "list[asyncpg.Pool[asyncpg.Record]]":
+    return [pool for pool in _pools if not pool.is_closing()]
+
+
+def _count_connections(state: str) -> float:
+    match state:
+        case "most":
+            return sum(pool.get_max_size() for pool in _open_pools())
+        case "idle":
+            return sum(pool.get_idle_size() for pool in _open_pools())
+        case _:
+            return sum(pool.get_size() - pool.get_idle_size() for pool in _open_pools())
+
+
+for _state in ("most", "idle", "used"):
+    metrics.POOL_CONNECTIONS.labels(_state).set_function(partial(_count_connections, _state))
 
 
 async def _speak_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

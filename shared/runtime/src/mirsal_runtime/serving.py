@@ -123,8 +123,12 @@ class Server:
         return standing
 
     def _tell(self, work: Work, ending: Ending) -> None:
-        metrics.ATTEMPT_OUTCOMES.labels(self._connector, ending.label).inc()
         command = work.command
+        metrics.ATTEMPT_OUTCOMES.labels(
+            self._connector, ending.label, metrics.WORKSPACE(command.workspace)
+        ).inc()
+        if ending.label == "throttled":
+            metrics.PROVIDER_THROTTLED.labels(self._connector, ending.code).inc()
         (successes if ending.state == "succeeded" else log).info(
             "attempt_ended",
             outcome=ending.label,

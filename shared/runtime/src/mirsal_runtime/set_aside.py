@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import structlog
 
+from mirsal_runtime import metrics
 from mirsal_runtime.ledger import Ledger, LedgerKey, LedgerUnavailable, Standing
 from mirsal_runtime.presence import Presence
 from mirsal_runtime.watermarks import Watermark
@@ -91,6 +92,7 @@ class SetAside:
         # What this process holds and does not work on was lost in it, by a fault of ours.
         gone = holder == self._ledger.holder or self._presence.is_gone(holder)
         if gone and await self._ledger.take_over(work.key, standing.attempt, holder):
+            metrics.CLAIMS_TAKEN_OVER.labels(work.command.connector).inc()
             log.warning(
                 "claim_taken_over",
                 run_id=work.command.run_id,

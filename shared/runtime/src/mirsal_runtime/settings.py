@@ -20,6 +20,9 @@ class RuntimeSettings(BaseSettings):
 
     With `kafka_ca_file` Kafka is spoken to by TLS, and with a certificate and its key (PEM) as
     whom that names; without it in plain text.
+
+    `metrics_workflows` and `metrics_workspaces`: how many workflows and workspaces have series of
+    their own; those that come later share one, `_other`.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIRSAL_", populate_by_name=True, extra="ignore")
@@ -45,6 +48,8 @@ class RuntimeSettings(BaseSettings):
     health_host: str = "127.0.0.1"
     health_port: int = 0
     log_level: str = "INFO"
+    metrics_workflows: Annotated[int, Field(ge=1)] = 500
+    metrics_workspaces: Annotated[int, Field(ge=1)] = 100
     otlp_endpoint: str | None = Field(
         default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT")
     )

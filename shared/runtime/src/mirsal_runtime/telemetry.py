@@ -18,6 +18,8 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
+from mirsal_runtime import metrics
+from mirsal_runtime.metric_names import part_of
 from mirsal_runtime.settings import RuntimeSettings
 
 SpanKind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
@@ -66,6 +68,10 @@ _tracers: list[Tracer] = []
 
 def configure(settings: RuntimeSettings, *, service: str) -> None:
     """Set up logs (JSON lines on stderr) and, where an OTLP endpoint is set, traces."""
+    metrics.show_only(part_of(service))
+    metrics.bound_labels(
+        workflows=settings.metrics_workflows, workspaces=settings.metrics_workspaces
+    )
     level = logging.getLevelName(settings.log_level.upper())
     if not isinstance(level, int):
         level = logging.INFO

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 from mirsal_contracts.topics import COMMANDS
-from mirsal_runtime.metrics import CONTENT_TYPE
+from mirsal_runtime.exposition import OPEN_METRICS
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -84,12 +84,19 @@ async def read_queue_status(request: Request) -> Response:
     response_class=Response,
     responses={
         200: {
-            "description": "Prometheus' text format.",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "description": "Prometheus' text format, or OpenMetrics where `Accept` asks for it.",
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                OPEN_METRICS.partition(";")[0]: {
+                    "schema": {"type": "string"},
+                    "example": "# TYPE automation_queue_size gauge\nautomation_queue_size 3.0\n# EOF\n",
+                },
+            },
         },
         **bare_refusals(503),
     },
 )
 async def read_metrics(request: Request) -> Response:
-    text = await services_of(request).health.metrics_text()
-    return Response(text, headers={"Content-Type": CONTENT_TYPE})
+    accept = request.headers.get("accept", "")
+    text, content_type = await services_of(request).health.metrics_text(accept)
+    return Response(text, headers={"Content-Type": content_type})

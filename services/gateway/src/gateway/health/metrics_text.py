@@ -1,8 +1,9 @@
-"""The product's three metrics in Prometheus' text format. Pure."""
+"""The product's three metrics, as a registry that Prometheus may read. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from mirsal_runtime.label_bounds import LabelBound
 from mirsal_runtime.metrics import EXECUTION_BOUNDS
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -11,7 +12,6 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from gateway.health.store import Total
@@ -19,11 +19,22 @@ from gateway.health.store import Total
 _BOUNDS = (*EXECUTION_BOUNDS, float("inf"))
 
 
-def write_metrics(totals: Sequence[Total], queue_size: int | None) -> bytes:
-    """The text; without a queue size where that is not known."""
+def collect_metrics(
+    totals: Sequence[Total], queue_size: int | None, bound: LabelBound
+) -> CollectorRegistry:
+    """The metrics; without a queue size where that is not known.
+
+    `bound` says which workflows have series of their own. Those with the most executions are
+    asked for first, so that they have them where there are too many.
+    """
+    counts: Counter[str] = Counter()
+    for total in totals:
+        counts[total.workflow_id] += total.executions
+    shown = {workflow_id: bound(workflow_id) for workflow_id, _ in counts.most_common()}
+    bounded = [total._replace(workflow_id=shown[total.workflow_id]) for total in totals]
     registry = CollectorRegistry()
-    registry.register(_Collected([*_families(totals, queue_size)]))
-    return generate_latest(registry)
+    registry.register(_Collected([*_families(bounded, queue_size)]))
+    return registry
 
 
 class _Collected(Collector):

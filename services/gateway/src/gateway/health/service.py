@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 import structlog
 from mirsal_contracts.topics import COMMANDS, EXECUTIONS_REQUESTED_V1, TOPICS
 from mirsal_runtime.depths import Depth, DepthsUnknown, read_depths
+from mirsal_runtime.exposition import expose
 from mirsal_runtime.health import Check, gather_reasons
+from mirsal_runtime.label_bounds import LabelBound
 
-from gateway.health.metrics_text import write_metrics
+from gateway.health.metrics_text import collect_metrics
 from gateway.health.recent import Recent
 from gateway.health.schemas import (
     ConnectorStatus,
@@ -46,6 +48,7 @@ class Health:
         self.required = required
         self._optional = optional
         self._settings = settings
+        self._workflows = LabelBound(settings.metrics_workflows)
         self._readiness: Recent[Readiness] = Recent(self._ask_all, seconds=READY_SECONDS)
         self._queue: Recent[QueueStatus] = Recent(self._measure, seconds=QUEUE_SECONDS)
         self._totals: Recent[list[Total]] = Recent(totals.read, seconds=QUEUE_SECONDS)
@@ -61,13 +64,16 @@ class Health:
         except DepthsUnknown as error:
             raise unavailable("Kafka does not say how full its topics are.") from error
 
-    async def metrics_text(self) -> bytes:
-        """The product's metrics. Raises `DatabaseUnavailable`."""
+    async def metrics_text(self, accept: str) -> tuple[bytes, str]:
+        """The product's metrics and their content type, in the format that an `Accept` header
+        asks for. Raises `DatabaseUnavailable`."""
         try:
             queue_size: int | None = (await self._queue.get()).queue_size
         except DepthsUnknown:
             queue_size = None
-        return write_metrics(await self._totals.get(), queue_size)
+        return expose(
+            accept, collect_metrics(await self._totals.get(), queue_size, self._workflows)
+        )
 
     async def _ask_all(self) -> Readiness:
         checks = {**self.required, **self._optional}

@@ -16,16 +16,18 @@ successes = BurstLog(log)
 def account_for(write: RunWrite) -> None:
     """Count executions that reached a status which counts; log that the run ended, or rests."""
     request, state = write.run.request, write.run.state
+    workflow_id = metrics.WORKFLOW(request.workflow_id)
     for row in write.rows:
         if row.status in COUNTED and not row.is_late:
-            metrics.EXECUTIONS.labels(row.connector_type, row.status, request.workflow_id).inc()
+            metrics.EXECUTIONS.labels(row.connector_type, row.status, workflow_id).inc()
             if row.duration_ms is not None:
-                metrics.EXECUTION_SECONDS.labels(row.connector_type, request.workflow_id).observe(
+                metrics.EXECUTION_SECONDS.labels(row.connector_type, workflow_id).observe(
                     row.duration_ms / 1000
                 )
     has_news = any(not row.is_late for row in write.rows)
     if has_news and (state.is_final or state.status in RESTING):
         reason = state.reason
+        metrics.RUNS_ENDED.labels(state.status, metrics.WORKSPACE(request.workspace)).inc()
         (successes if state.status == "succeeded" else log).info(
             "run_ended" if state.is_final else "run_rests",
             status=state.status,

@@ -18,7 +18,7 @@ from mirsal_runtime.tasks import cancel
 from orchestrator.intake.offsets import Offsets
 from orchestrator.intake.records import TOPICS
 from orchestrator.intake.settling import Settler
-from orchestrator.intake.watch import watch_consumer
+from orchestrator.intake.watch import measure_batch, watch_consumer
 
 GROUP = "orchestrator"
 POLL_MILLISECONDS = 500
@@ -126,6 +126,7 @@ class Intake:
             self._drained += len(records) < self._batch_records
             if not records:
                 continue
+            measure_batch(batch, self._settings.topic_prefix)
             self._idle.clear()
             try:
                 wake_at = await self._settler.settle(

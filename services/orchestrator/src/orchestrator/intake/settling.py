@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
 from typing import Protocol
@@ -71,6 +71,7 @@ class _Batch:
         self._memory = settler.memory
         self._wait = wait
         self._sends: list[Outgoing] = []
+        self._begun: list[datetime] = []
         self.wake_at: datetime | None = None
 
     async def open_cases(self, read: Iterable[Arrival | Unreadable]) -> dict[str, Case]:
@@ -117,6 +118,9 @@ class _Batch:
             metrics.BATCH_SIZE.labels("send").observe(len(messages))
             await insist(partial(self._settler.sender.send, messages), self._wait)
         pass_by("after_send")
+        now = datetime.now(UTC)
+        for asked_at in self._begun:
+            metrics.FIRST_COMMAND_SECONDS.observe(max(0.0, (now - asked_at).total_seconds()))
 
     def _fold(
         self, cases: dict[str, Case], known: Mapping[str, KnownRun], at: datetime
@@ -204,6 +208,8 @@ class _Batch:
             self._bury_all(case, str(case.doom.fault["code"]))
         if folding.write is not None:
             account_for(folding.write)
+            if folding.write.request_json is not None and folding.sends:
+                self._begun.append(folding.run.request.requested_at)
             wake_at = folding.run.state.wake_at
             if wake_at is not None and (self.wake_at is None or wake_at < self.wake_at):
                 self.wake_at = wake_at

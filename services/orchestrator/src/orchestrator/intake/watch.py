@@ -1,13 +1,15 @@
 """Seeing that the consumer is not deaf, and how far it is behind."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
 from mirsal_runtime import metrics
+from mirsal_runtime.ages import Stamped
 
 from orchestrator.intake.records import TOPICS
 
@@ -83,4 +85,18 @@ def _measure(places: Mapping[TopicPartition, Place], prefix: str) -> None:
         lags[each.topic.removeprefix(prefix)] += max(0, place.end - place.position)
     for topic, lag in lags.items():
         metrics.CONSUMER_LAG.labels(topic).set(lag)
+        if not lag:
+            metrics.CONSUMER_OLDEST.labels(topic).set(0)
     metrics.QUEUE_SIZE.set(lags[EXECUTIONS_REQUESTED_V1.name])
+
+
+def measure_batch(batch: Mapping[TopicPartition, Sequence[Stamped]], prefix: str) -> None:
+    """Show by topic how many records were read, and how long ago the oldest was written."""
+    now = time.time()
+    ages: dict[str, float] = {}
+    for each, records in batch.items():
+        topic = each.topic.removeprefix(prefix)
+        metrics.RECORDS_READ.labels(topic).inc(len(records))
+        ages[topic] = max(ages.get(topic, 0.0), now - records[0].timestamp / 1000)
+    for topic, age in ages.items():
+        metrics.CONSUMER_OLDEST.labels(topic).set(age)

@@ -137,6 +137,13 @@ RETURNING id;
 
 -- name: survey_runs
 SELECT count(*) AS due,
-       coalesce(extract(epoch FROM max(now() - wake_at)), 0)::double precision AS late
+       coalesce(extract(epoch FROM max(now() - wake_at)), 0)::double precision AS late,
+       count(*) FILTER (WHERE leased_until > now()) AS leased
   FROM runs
  WHERE greatest(wake_at, leased_until) <= now() + interval '60 s' AND wake_at <= now();
+
+-- name: count_resting
+SELECT status, count(*) AS count
+  FROM runs
+ WHERE status IN ('paused', 'unconfirmed') AND status = ANY ($1::text[])
+ GROUP BY status;

@@ -1,5 +1,6 @@
 """The column `wake_at` as the poller and the sweeper use it."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -15,6 +16,14 @@ class DueRun(NamedTuple):
     workspace: str
     due_at: datetime
     traceparent: str
+
+
+class Survey(NamedTuple):
+    """How many runs are due now, how late the oldest is, and how many of them are leased."""
+
+    due: int
+    late_seconds: float
+    leased: int
 
 
 class TimerStore:
@@ -48,10 +57,17 @@ class TimerStore:
             records = await self._pool.fetch(SQL["wake_overdue"], late, limit)
         return [str(each["id"]) for each in records]
 
-    async def survey(self) -> tuple[int, float]:
-        """How many runs are due now, and how late the oldest is, in seconds."""
+    async def survey(self) -> Survey:
+        """How the wake-ups stand."""
         with told_apart():
             record = await self._pool.fetchrow(SQL["survey_runs"])
         if record is None:
             raise ValueError("the statement gives one row")
-        return record["due"], record["late"]
+        return Survey(record["due"], record["late"], record["leased"])
+
+    async def count_resting(self, statuses: Collection[str]) -> dict[str, int]:
+        """How many runs rest in each of these statuses."""
+        with told_apart():
+            records = await self._pool.fetch(SQL["count_resting"], list(statuses))
+        found = {each["status"]: each["count"] for each in records}
+        return {status: found.get(status, 0) for status in statuses}
