@@ -64,6 +64,7 @@ OWNERS: Final[Mapping[MetricName, frozenset[Part]]] = {
     "mirsal_request_seconds": _GATEWAY,
     "mirsal_requests_shed_total": _GATEWAY,
     "mirsal_rate_limiter_alone": _GATEWAY,
+    "mirsal_key_set_failures_total": _GATEWAY,
     "mirsal_consumer_lag_records": _CONSUMERS,
     "mirsal_consumer_oldest_seconds": _CONSUMERS,
     "mirsal_records_open": _CONNECTOR,

@@ -89,7 +89,7 @@ async def read_queue_status(request: Request) -> Response:
                 "text/plain": {"schema": {"type": "string"}},
                 OPEN_METRICS.partition(";")[0]: {
                     "schema": {"type": "string"},
-                    "example": "# TYPE automation_queue_size gauge\nautomation_queue_size 3.0\n# EOF\n",
+                    "example": "automation_queue_size 3.0\n# EOF\n",
                 },
             },
         },
