@@ -56,7 +56,7 @@ def rights_of(service: str, topics: Sequence[Topic]) -> list[tuple[str, str, lis
     rights = []
     for topic in topics:
         operations = ["Describe"] if service in SEES_ALL_TOPICS else []
-        if service in topic["consumers"]:
+        if service in topic["consumers"] or service == topic.get("indexer"):
             operations = ["Describe", "Read"]
         if service in topic["producers"]:
             operations = [*(operations or ["Describe"]), "Write"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
+from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
 from mirsal_contracts.message import Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -24,6 +24,7 @@ MESSAGES: tuple[type[Message], ...] = (
     CancelRun,
     RetryRun,
     ResolveExecution,
+    ReplayLetter,
     RunNode,
     NodeSucceeded,
     NodeFailed,

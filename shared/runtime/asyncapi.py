@@ -15,7 +15,7 @@ import yaml
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
+from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
 from mirsal_contracts.message import HEADER_NAMES, Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -37,6 +37,7 @@ MESSAGES: dict[str, type[Message]] = {
         CancelRun,
         RetryRun,
         ResolveExecution,
+        ReplayLetter,
         RunNode,
         NodeSucceeded,
         NodeFailed,
@@ -99,6 +100,8 @@ def complete_channel(channel: dict[str, Any], topic: dict[str, Any]) -> None:
     channel["x-key"] = topic["key"]
     channel["x-producers"] = topic["producers"]
     channel["x-consumers"] = topic["consumers"]
+    if "indexer" in topic:
+        channel["x-indexer"] = topic["indexer"]
 
 
 def complete_message(message: dict[str, Any]) -> None:

@@ -31,6 +31,9 @@ def database_url(postgres_server: Server) -> Iterator[str]:
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     """Sessions as the service has them, on empty tables."""
     pool = await open_pool(SecretStr(database_url), role="orchestrator", application="test")
-    await pool.execute("TRUNCATE runs, execution_logs, execution_totals, workflow_graphs")
+    await pool.execute(
+        "TRUNCATE runs, execution_logs, execution_totals, workflow_graphs, dead_letters, "
+        "dead_letter_replays, dead_letter_places"
+    )
     yield pool
     await pool.close()

@@ -1,6 +1,7 @@
 """What people want of runs: cancelled, gone on with, and executions that rest decided."""
 
 import pytest
+from mirsal_contracts.statuses import UNREADABLE_COMMAND
 from mirsal_contracts.workflows import Graph, Node
 from orchestrator.decide import Resolved
 from orchestrator.rehearsal import Rehearsal, draw
@@ -185,3 +186,50 @@ def test_what_another_workspace_wants_is_foreign() -> None:
     decision = run.happen(Resolved(run.at, event))
     assert decision.ignored is not None
     assert decision.ignored.foreign
+
+
+def test_a_dead_command_is_asked_for_again_while_its_answer_is_awaited() -> None:
+    run = started()
+    decision = run.replay("a")
+    (command,) = decision.commands
+    assert (command.message.node_id, command.message.attempt) == ("a", 1)
+    assert run.replay("a", "p2").commands, "each wish asks once more, for the same attempt"
+    run.succeed("a")
+    for again in (run.replay("a", "p3"), run.replay("a", "p4", attempt=0)):
+        assert again.ignored is not None
+        assert not again.commands
+    assert run.phases == {"a": "succeeded", "b": "queued"}
+
+
+def test_a_run_that_failed_by_an_unreadable_command_goes_on_after_its_replay() -> None:
+    run = started(SIDE_BY_SIDE)
+    run.fail("b", "permanent", code=UNREADABLE_COMMAND)
+    assert run.replay("b").ignored is not None, "another node's answer is still awaited"
+    run.succeed("a")
+    assert run.status == "failed"
+    (command,) = run.replay("b", "p2").commands
+    assert (command.message.node_id, command.message.attempt) == ("b", 2)
+    redelivered = run.replay("b", "p2", attempt=1)
+    assert redelivered.ignored is not None
+    assert [each.message.attempt for each in redelivered.commands] == [2], "under the same id"
+    assert not run.replay("b", "p3", attempt=1).commands
+    run.succeed("b")
+    run.succeed("c")
+    assert run.status == "succeeded"
+
+
+@pytest.mark.parametrize("code", ["broken", "rejected"])
+def test_a_replay_makes_no_new_attempt_of_what_failed_for_another_reason(code: str) -> None:
+    run = started()
+    run.fail("a", "permanent", code=code)
+    assert run.replay("a").ignored is not None
+    assert run.status == "failed"
+
+
+def test_a_replay_decides_nothing_that_is_in_doubt_or_cancelled() -> None:
+    run = started()
+    run.doubt("a")
+    assert run.replay("a").ignored is not None
+    run.cancel()
+    assert run.replay("a", "p2").ignored is not None
+    assert run.status == "cancelled"

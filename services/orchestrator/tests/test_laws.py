@@ -17,12 +17,13 @@ from hypothesis.stateful import (
 )
 from mirsal_contracts.controls import CancelRun, RetryRun, Verdict
 from mirsal_contracts.leads import Consent
-from mirsal_contracts.statuses import FailureKind
+from mirsal_contracts.statuses import UNREADABLE_COMMAND, FailureKind
 from mirsal_contracts.workflows import Graph, Node, RetryPolicy
 from orchestrator.decide import (
     Cancelled,
     Decision,
     Event,
+    Replayed,
     Reported,
     Requested,
     Resolved,
@@ -105,7 +106,11 @@ class RunMachine(RuleBasedStateMachine):
         decision = self.run.happen(event)
         self.history.append(event)
         self.check_attempts(before, decision, event)
-        if isinstance(event, Retried) and before is not None and before.status != self.run.status:
+        if (
+            isinstance(event, Retried | Replayed)
+            and before is not None
+            and before.status != self.run.status
+        ):
             self.finals, self.finished = {}, False
         if isinstance(event, Cancelled) and decision.ignored is None:
             assert self.run.now.is_final
@@ -162,6 +167,24 @@ class RunMachine(RuleBasedStateMachine):
         node_id = data.draw(st.sampled_from(resting or sorted(self.run.now.nodes)))
         control_id = f"control-{self.controls}"
         return Resolved(self.run.at, self.run.resolution(node_id, verdict, control_id))
+
+    @precondition(lambda self: self.run.now.nodes)
+    @rule(target=events, data=st.data())
+    def a_dead_command_is_replayed(self, data: st.DataObject) -> Any:
+        self.controls += 1
+        node_id = data.draw(st.sampled_from(sorted(self.run.now.nodes)))
+        attempt = data.draw(st.integers(0, self.run.now.nodes[node_id].attempt))
+        return self.run.wish_for(node_id, f"control-{self.controls}", attempt=attempt)
+
+    @precondition(lambda self: self.run.now.nodes)
+    @rule(target=events, data=st.data())
+    def a_command_cannot_be_read(self, data: st.DataObject) -> Any:
+        sent = [node_id for node_id, node in self.run.now.nodes.items() if node.attempt]
+        if not sent:
+            return multiple()
+        node_id = data.draw(st.sampled_from(sorted(sent)))
+        status = self.run.failure_of(node_id, "permanent", code=UNREADABLE_COMMAND)
+        return Reported(self.run.at, status)
 
     @precondition(lambda self: self.run.now.nodes)
     @rule(target=events, data=st.data())

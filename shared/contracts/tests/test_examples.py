@@ -7,7 +7,7 @@ import jsonschema_rs
 import pytest
 import yaml
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
+from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
 from mirsal_contracts.message import Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NODE_STATUS, NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -24,7 +24,12 @@ READERS: dict[str, TypeAdapter[Message]] = {
     "node.statuses": NODE_STATUS,  # type: ignore[dict-item]  # a union, each member a Message
     "run.timers": TypeAdapter(TimerFired),
 }
-CONTROLS: tuple[type[Message], ...] = (CancelRun, RetryRun, ResolveExecution)
+CONTROLS: tuple[type[Message], ...] = (
+    CancelRun,
+    RetryRun,
+    ResolveExecution,
+    ReplayLetter,
+)
 # The header says which of the topic's messages it is; an example's file is named after it.
 READERS_BY_KIND: dict[str, TypeAdapter[Message]] = {
     each.TYPE.removeprefix("mirsal.").removesuffix(".v1"): TypeAdapter(each) for each in CONTROLS

@@ -8,10 +8,12 @@ from mirsal_runtime.broker import Publisher
 from mirsal_runtime.health import Check, HealthServer
 from mirsal_runtime.postgres import open_pool
 from mirsal_runtime.process import run_process
+from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent
 
 from orchestrator.decide import Rules
 from orchestrator.intake import Intake
+from orchestrator.intake.index import LetterIndex
 from orchestrator.intake.settling import Settler
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.store.clock import DatabaseClock
@@ -32,22 +34,23 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
     clock = DatabaseClock()
     timers = TimerStore(pool, clock)
     poller = Poller(timers, publisher)
+    store = RunStore(pool, clock, instance=settings.instance)
     settler = Settler(
-        RunStore(pool, clock, instance=settings.instance),
+        store,
         publisher,
         prefix=settings.topic_prefix,
         rules=Rules(command_seconds=settings.command_seconds),
     )
     intake = Intake(settings, settler, expect=poller.expect, batch_records=settings.batch_records)
+    index = LetterIndex(settings, store.letters, unclaimed_by=settings.unclaimed_letters_to)
     health = HealthServer(settings, checks=_checks(settings, pool, intake))
     try:
         await health.start()
         # One that ends by a fault of its own ends the process: whoever started it starts another.
         async with asyncio.TaskGroup() as tasks:
-            others = [tasks.create_task(each.run()) for each in (poller, Sweeper(timers))]
+            others = [tasks.create_task(each.run()) for each in (poller, Sweeper(timers), index)]
             await intake.run(stop)
-            for task in others:
-                task.cancel()
+            await cancel(*others)
     finally:
         await health.stop()
         await publisher.stop()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun, Verdict
+from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun, Verdict
 from mirsal_contracts.ids import command_id_of
 from mirsal_contracts.leads import Lead
 from mirsal_contracts.message import JsonObject
@@ -24,6 +24,7 @@ from orchestrator.decide import (
     Decision,
     Event,
     ExecutionRow,
+    Replayed,
     Reported,
     Requested,
     Resolved,
@@ -188,6 +189,25 @@ class Rehearsal:
     def retry(self, control_id: str = "r") -> Decision:
         """A person has the run go on."""
         return self.happen(Retried(self._tick(), RetryRun(**self._control(control_id))))
+
+    def replay(
+        self, node_id: str, control_id: str = "p", *, attempt: int | None = None
+    ) -> Decision:
+        """A person wants a command asked for again that could not be read."""
+        return self.happen(self.wish_for(node_id, control_id, attempt=attempt))
+
+    def wish_for(
+        self, node_id: str, control_id: str = "p", *, attempt: int | None = None
+    ) -> Replayed:
+        """That wish."""
+        ids = self._control(control_id)
+        return Replayed(
+            self._tick(),
+            ReplayLetter(**ids, letter_id=RUN_ID),
+            node_id,
+            self.asked.execution_id_of(node_id),
+            self.now.nodes[node_id].attempt if attempt is None else attempt,
+        )
 
     def resolve(
         self, node_id: str, verdict: Verdict, control_id: str = "v", *, attempt: int | None = None

@@ -48,3 +48,15 @@ class ResolveExecution(ControlFields):
     node_id: str
     attempt: int
     verdict: Verdict
+
+
+class ReplayLetter(ControlFields):
+    """Deal once more with a record that went to the dead letters, which the orchestrator keeps.
+
+    A command is asked for again only where the run still waits for it; a request, status, timer
+    or control is taken as if it came for the first time.
+    """
+
+    TYPE: ClassVar[str] = "mirsal.letter.replay.v1"
+
+    letter_id: str

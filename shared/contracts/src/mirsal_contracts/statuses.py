@@ -1,7 +1,7 @@
 """What connectors answer: `node.statuses.v1`, a union told apart by `status`."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
@@ -10,6 +10,10 @@ from mirsal_contracts.message import JsonObject, Message
 FailureKind: TypeAlias = Literal[
     "transient", "throttled", "action_required", "permanent", "expired"
 ]
+
+
+UNREADABLE_COMMAND: Final = "unreadable_command"
+"""The code of an execution whose command no process could read: surely nothing was sent."""
 
 
 class Fault(Message):

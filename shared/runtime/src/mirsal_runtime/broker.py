@@ -254,6 +254,24 @@ def make_consumer(
     return consumer
 
 
+def make_reader(settings: RuntimeSettings) -> AIOKafkaConsumer:
+    """A consumer of no group, for who keeps its places elsewhere.
+
+    Each partition starts from its earliest record. The caller starts it, assigns and seeks.
+    """
+    return AIOKafkaConsumer(
+        **kafka_connection(settings),
+        client_id=settings.instance,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=10_000,
+        retry_backoff_ms=100,
+        fetch_max_wait_ms=2_000,
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        metadata_max_age_ms=30_000,
+    )
+
+
 async def close_consumer(consumer: AIOKafkaConsumer, *, leave: bool) -> None:
     """Stop a consumer; never takes longer than a few seconds.
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from mirsal_contracts.message import JsonObject
+from mirsal_contracts.statuses import UNREADABLE_COMMAND
 
-from orchestrator.decide.events import Cancelled, Resolved, Retried
+from orchestrator.decide.events import Cancelled, Replayed, Resolved, Retried
 from orchestrator.decide.moves import cancel, decide_condition, fail_node, start_attempt
 from orchestrator.decide.plan import Step
-from orchestrator.decide.state import NodeState, RunState
+from orchestrator.decide.state import OUTSTANDING, NodeState, RunState
 from orchestrator.decide.transitions import AWAITED, TRANSITIONS, known_of
 from orchestrator.decide.turn import Turn
 
@@ -42,8 +43,11 @@ def _cancel(turn: Turn, state: RunState, event: Cancelled) -> None:
 
 
 def _retry(turn: Turn, state: RunState, _event: Retried) -> None:
-    if state.status not in ("failed", "cancelled"):
-        return
+    if state.status in ("failed", "cancelled"):
+        _reopen_all(turn)
+
+
+def _reopen_all(turn: Turn) -> None:
     turn.error, turn.is_cancelled = None, False
     for step, node in _steps_in_order(turn):
         # Where one fails again at once, those after it are left for the next time.
@@ -78,6 +82,30 @@ def _resolve(turn: Turn, _state: RunState, event: Resolved) -> None:
             }
             late = known_of(node.phase)
             fail_node(turn, step, node, error, node.started_at, turn.at, late=late)
+
+
+def replay(turn: Turn, state: RunState, event: Replayed) -> bool:
+    """Ask again for what went to the dead letters, if the run still waits for it; whether it does.
+
+    The same attempt while its answer is awaited; the next one where the run failed because this
+    one could not be read, so that surely nothing was sent.
+    """
+    step, node = turn.plan.steps.get(event.node_id), turn.nodes.get(event.node_id)
+    if step is None or node is None or node.attempt != event.attempt:
+        return False
+    if event.execution_id != turn.request.execution_id_of(step.id):
+        return False
+    if node.phase in OUTSTANDING:
+        if node.cause == event.key:
+            return False
+        _ask_anew(turn, step, node)
+        return True
+    error = state.error or {}
+    was_unreadable = error.get("code") == UNREADABLE_COMMAND and error.get("nodeId") == step.id
+    if state.status != "failed" or node.phase != "failed" or not was_unreadable:
+        return False
+    _reopen_all(turn)
+    return True
 
 
 def _abort(turn: Turn, step: Step, node: NodeState) -> None:

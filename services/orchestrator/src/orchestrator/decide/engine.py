@@ -2,12 +2,13 @@
 
 from typing import assert_never
 
-from orchestrator.decide.controls import CONTROL
+from orchestrator.decide.controls import CONTROL, replay
 from orchestrator.decide.events import (
     Abandoned,
     Cancelled,
     Controlled,
     Event,
+    Replayed,
     Reported,
     Requested,
     Resolved,
@@ -67,6 +68,8 @@ def decide(
             return _wake(turn, state, event)
         case Cancelled() | Retried() | Resolved():
             return _control(turn, state, event)
+        case Replayed():
+            return _replay(turn, state, event)
     assert_never(event)
 
 
@@ -144,6 +147,17 @@ def _control(turn: Turn, state: RunState, event: Controlled) -> Decision:
         return turn.ignore(state, "had before")
     turn.controls = (*state.controls, message.control_id)[-MOST_CONTROLS:]
     CONTROL[type(event)](turn, state, event)
+    _advance(turn)
+    return turn.conclude()
+
+
+def _replay(turn: Turn, state: RunState, event: Replayed) -> Decision:
+    """Counts as often as it comes: of what it asks for, only one attempt can ever follow."""
+    if event.message.workspace != turn.request.workspace:
+        return turn.ignore(state, "of another workspace", foreign=True)
+    if not replay(turn, state, event):
+        turn.send_again(whatever_the_cause=False)
+        return turn.ignore(state, "the run does not wait for it")
     _advance(turn)
     return turn.conclude()
 

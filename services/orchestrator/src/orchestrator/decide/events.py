@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
-from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
+from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
 from mirsal_contracts.message import JsonObject
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
 
@@ -85,5 +85,19 @@ class Resolved(NamedTuple):
         return f"resolve/{self.message.control_id}"
 
 
+class Replayed(NamedTuple):
+    """A person wants a command asked for again that went to the dead letters."""
+
+    at: datetime
+    message: ReplayLetter
+    node_id: str
+    execution_id: str
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return f"replay/{self.message.control_id}/{self.node_id}"
+
+
 Controlled: TypeAlias = Cancelled | Retried | Resolved
-Event: TypeAlias = Requested | Reported | Woken | Abandoned | Controlled
+Event: TypeAlias = Requested | Reported | Woken | Abandoned | Controlled | Replayed

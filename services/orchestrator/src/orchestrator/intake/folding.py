@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
+from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.nodes import NODE_TYPES
 from mirsal_contracts.requests import RunRequested
@@ -39,6 +39,8 @@ from orchestrator.decide.storable import COMMAND_BYTES
 from orchestrator.intake.cases import Doom
 from orchestrator.intake.plans import PlanShelf
 from orchestrator.intake.records import Arrival
+from orchestrator.intake.replays import mark_of, outcome_of, replayed
+from orchestrator.store.letters import Mark
 from orchestrator.store.runs import RunWrite, StoredRun
 
 SOURCE = "orchestrator"
@@ -57,7 +59,8 @@ class Folding(NamedTuple):
     """What the events of one run come to.
 
     `run` is the run once `write` is done, which is None where the events change nothing.
-    `weight` is about what it takes to remember it, in bytes of JSON.
+    `marks` say what became of dead letters that were replayed. `weight` is about what it takes to
+    remember it, in bytes of JSON.
     """
 
     run: StoredRun
@@ -65,6 +68,7 @@ class Folding(NamedTuple):
     write: RunWrite | None
     sends: Sequence[Outgoing]
     foreign: Sequence[Arrival]
+    marks: Sequence[Mark]
     has_ignored: bool
     weight: int
 
@@ -85,6 +89,7 @@ class Fold:
         self._rows: dict[str, ExecutionRow] = {}
         self._commands: dict[str, tuple[Command, str]] = {}
         self._foreign: list[Arrival] = []
+        self._marks: list[Mark] = []
 
     def add(self, arrival: Arrival, plans: PlanShelf) -> None:
         """Decide upon one event more. Raises `ValueError` when it is of a run not requested."""
@@ -99,10 +104,16 @@ class Fold:
             event = Retried(self._at, message)
         elif isinstance(message, ResolveExecution):
             event = Resolved(self._at, message)
+        elif isinstance(message, ReplayLetter):
+            if arrival.replay is None:
+                raise ValueError("a letter is opened before it is decided upon")
+            event = replayed(arrival.replay, self._at)
         else:
             event = Reported(self._at, message)
         decision = self._decide(event, arrival.traceparent or self._traceparent)
-        if decision.ignored is not None and decision.ignored.foreign:
+        if arrival.replay is not None:
+            self._marks.append(mark_of(arrival.replay, outcome_of(decision, arrival.replay)))
+        elif decision.ignored is not None and decision.ignored.foreign:
             self._foreign.append(arrival)
 
     def abandon(self, doom: Doom) -> None:
@@ -128,7 +139,14 @@ class Fold:
             run = run._replace(revision=run.revision + 1)
         weight = run.request_bytes + len(state_json) + OVERHEAD_BYTES
         return Folding(
-            run, self._plan, write, self._sends(), self._foreign, self._has_ignored, weight
+            run,
+            self._plan,
+            write,
+            self._sends(),
+            self._foreign,
+            self._marks,
+            self._has_ignored,
+            weight,
         )
 
     def _requested(self, message: RunRequested, arrival: Arrival, plans: PlanShelf) -> Event:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
+from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NODE_STATUS, NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -12,7 +12,9 @@ from mirsal_contracts.timers import TimerFired
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1, RUN_TIMERS_V1
 from pydantic import ValidationError
 
-Control: TypeAlias = CancelRun | RetryRun | ResolveExecution
+from orchestrator.store.letters import KeptLetter
+
+Control: TypeAlias = CancelRun | RetryRun | ResolveExecution | ReplayLetter
 Incoming: TypeAlias = (
     RunRequested | Control | NodeSucceeded | NodeFailed | NodeUnconfirmed | TimerFired
 )
@@ -37,14 +39,25 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
+class Replay(NamedTuple):
+    """Who wants a letter dealt with once more."""
+
+    wish: ReplayLetter
+    letter: KeptLetter
+
+
 class Arrival(NamedTuple):
-    """One event of one run. `rank` puts a batch's events in the order that they must be had in."""
+    """One event of one run. `rank` puts a batch's events in the order that they must be had in.
+
+    `replay` is set for one that comes from the dead letters.
+    """
 
     rank: int
     run_id: str
     message: Incoming
     traceparent: str
     record: Record
+    replay: Replay | None = None
 
 
 class Unreadable(NamedTuple):
@@ -71,7 +84,7 @@ class _Kind(NamedTuple):
 # last, and then often finds nothing to do.
 _CONTROLS: Mapping[str, _Kind] = {
     message.TYPE: _Kind(2, message.model_validate_json, frozenset({message.TYPE}))
-    for message in (CancelRun, RetryRun, ResolveExecution)
+    for message in (CancelRun, RetryRun, ResolveExecution, ReplayLetter)
 }
 KINDS: Mapping[str, _Kind] = {
     EXECUTIONS_REQUESTED_V1.name: _Kind(

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Protocol
 
 import structlog
+from mirsal_contracts.controls import ReplayLetter
 from mirsal_runtime import metrics
 from mirsal_runtime.broker import Outgoing
 from mirsal_runtime.failpoints import pass_by
@@ -19,8 +20,10 @@ from orchestrator.intake.folding import Fold, Folding, KnownRun
 from orchestrator.intake.letters import to_dead_letter
 from orchestrator.intake.memory import Memory, key_of
 from orchestrator.intake.patience import Wait, insist
-from orchestrator.intake.records import Arrival, Record, Unreadable, read_record
+from orchestrator.intake.records import UUID, Arrival, Record, Unreadable, read_record
+from orchestrator.intake.replays import mark_of, open_letters
 from orchestrator.store.faults import DataRefused
+from orchestrator.store.letters import Mark, Outcome
 from orchestrator.store.runs import RunStore
 
 # What one statement and one call of the sender take at most: each has a deadline of seconds.
@@ -72,6 +75,7 @@ class _Batch:
         self._wait = wait
         self._sends: list[Outgoing] = []
         self._begun: list[datetime] = []
+        self._marks: list[Mark] = []
         self.wake_at: datetime | None = None
 
     async def open_cases(self, read: Iterable[Arrival | Unreadable]) -> dict[str, Case]:
@@ -84,6 +88,9 @@ class _Batch:
             else:
                 unreadable.append(each)
                 self._bury(each.record, each.reason)
+        wishes = [each.message for each in arrivals if isinstance(each.message, ReplayLetter)]
+        if wishes:
+            arrivals = await self._open_letters(arrivals, wishes)
         cases = sort_by_run(arrivals)
         if unreadable:
             at = await insist(self._store.read_clock, self._wait)
@@ -92,6 +99,21 @@ class _Batch:
                 if case is not None:
                     cases.setdefault(case.run_id, case)
         return cases
+
+    async def _open_letters(
+        self, arrivals: list[Arrival], wishes: list[ReplayLetter]
+    ) -> list[Arrival]:
+        """Put what the letters say in place of the wishes to have them replayed."""
+        letters = self._store.letters
+        wanted = {each.letter_id for each in wishes if UUID.fullmatch(each.letter_id)}
+        kept = await insist(lambda: letters.load(wanted), self._wait)
+        opened = open_letters(arrivals, kept, self._settler.prefix)
+        self._marks += opened.marks
+        if opened.unborn:
+            await insist(lambda: letters.forget_stillborn(opened.unborn), self._wait)
+            for run_id in opened.unborn:
+                self._memory.forget(run_id)
+        return opened.arrivals
 
     async def settle(self, cases: dict[str, Case]) -> None:
         """Decide and write once; the cases that are done with leave `cases`."""
@@ -110,10 +132,12 @@ class _Batch:
             else:
                 cases[run_id].must_load = True
         for case in [case for case in cases.values() if case.is_hopeless]:
-            self._bury_all(cases.pop(case.run_id), "hopeless")
+            self._bury_all(cases.pop(case.run_id), "hopeless", "failed")
 
     async def send(self) -> None:
         """Send the commands and dead letters; returns once Kafka has acknowledged them."""
+        if self._marks:
+            await insist(lambda: self._store.letters.mark(self._marks), self._wait)
         for messages in split_by_size(self._sends, SEND_BYTES):
             metrics.BATCH_SIZE.labels("send").observe(len(messages))
             await insist(partial(self._settler.sender.send, messages), self._wait)
@@ -130,7 +154,7 @@ class _Batch:
         for run_id, case in tuple(cases.items()):
             run = known.get(run_id)
             if run is None and not case.may_be_new:
-                self._bury_all(cases.pop(run_id), "unknown_run")
+                self._bury_all(cases.pop(run_id), "unknown_run", "unknown_run")
             elif run is not None and case.is_unreadable:
                 # A request that nobody can read says nothing against a run that exists.
                 del cases[run_id]
@@ -175,9 +199,10 @@ class _Batch:
             return await self._write_halves(foldings, cases, known, at)
         metrics.BATCH_SIZE.labels("write").observe(len(foldings))
         writes = [folding.write for folding in foldings if folding.write is not None]
+        marks = [mark for folding in foldings for mark in folding.marks]
         graphs = self._memory.plans.unwritten(key_of(write.run.request) for write in writes)
         try:
-            written = await insist(lambda: self._store.write(writes, graphs, at), self._wait)
+            written = await insist(lambda: self._store.write(writes, graphs, at, marks), self._wait)
         except DataRefused as error:
             if len(foldings) == 1:
                 run_id = writes[0].run.request.run_id
@@ -202,10 +227,12 @@ class _Batch:
         """The run is as decided: count it, and send what it asks for."""
         self._memory.keep(folding)
         self._sends.extend(folding.sends)
+        if folding.write is None:
+            self._marks += folding.marks
         for arrival in folding.foreign:
             self._bury(arrival.record, "foreign_status")
         if case.doom is not None:
-            self._bury_all(case, str(case.doom.fault["code"]))
+            self._bury_all(case, str(case.doom.fault["code"]), "failed")
         if folding.write is not None:
             account_for(folding.write)
             if folding.write.request_json is not None and folding.sends:
@@ -225,9 +252,13 @@ class _Batch:
         else:
             case.is_hopeless = True
 
-    def _bury_all(self, case: Case, reason: str) -> None:
+    def _bury_all(self, case: Case, reason: str, outcome: Outcome) -> None:
+        """What comes from the dead letters lies there already: it is only marked."""
         for arrival in case.arrivals:
-            self._bury(arrival.record, reason)
+            if arrival.replay is None:
+                self._bury(arrival.record, reason)
+            else:
+                self._marks.append(mark_of(arrival.replay, outcome))
 
     def _bury(self, record: Record, reason: str) -> None:
         log.warning(

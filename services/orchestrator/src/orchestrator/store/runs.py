@@ -15,6 +15,8 @@ from orchestrator.decide.storable import write_json
 from orchestrator.store.buckets import bucket_of
 from orchestrator.store.clock import DatabaseClock
 from orchestrator.store.faults import told_apart
+from orchestrator.store.letters import SQL as LETTERS_SQL
+from orchestrator.store.letters import LetterStore, Mark, mark_columns
 
 SQL = load_queries("orchestrator.store")
 
@@ -56,7 +58,7 @@ class RunWrite(NamedTuple):
 
 
 class RunStore:
-    """Each call is one statement and one transaction.
+    """Each call is one transaction, and one statement where nothing comes from the dead letters.
 
     Raises `DatabaseAway` when it may be tried again as it is, `DataRefused` when never.
     """
@@ -65,6 +67,7 @@ class RunStore:
         self._pool = pool
         self._clock = clock
         self._instance = instance
+        self.letters = LetterStore(pool)
 
     async def read_clock(self) -> datetime:
         """The database's time; asks for it only when the last answer is old."""
@@ -86,21 +89,35 @@ class RunStore:
         return None if text is None else Graph.model_validate_json(text)
 
     async def write(
-        self, writes: Sequence[RunWrite], graphs: Sequence[tuple[GraphKey, Graph]], at: datetime
+        self,
+        writes: Sequence[RunWrite],
+        graphs: Sequence[tuple[GraphKey, Graph]],
+        at: datetime,
+        marks: Sequence[Mark] = (),
     ) -> set[str]:
-        """Write all that did not move meanwhile; the ids of those written."""
+        """Write all that did not move meanwhile; the ids of those written.
+
+        With a run go the `marks` that are about it, in the same transaction.
+        """
         writes = sorted(writes, key=_run_id)
+        values = (
+            at,
+            self._instance,
+            *_graph_columns(sorted(graphs, key=_graph_key)),
+            *_begun_columns([write for write in writes if write.run.revision == 0], at),
+            *_moved_columns([write for write in writes if write.run.revision != 0], at),
+            *_execution_columns(writes),
+        )
         with told_apart():
-            records = await self._pool.fetch(
-                SQL["write_batch"],
-                at,
-                self._instance,
-                *_graph_columns(sorted(graphs, key=_graph_key)),
-                *_begun_columns([write for write in writes if write.run.revision == 0], at),
-                *_moved_columns([write for write in writes if write.run.revision != 0], at),
-                *_execution_columns(writes),
-            )
-        return {str(record[0]) for record in records}
+            if not marks:
+                records = await self._pool.fetch(SQL["write_batch"], *values)
+                return {str(record[0]) for record in records}
+            async with self._pool.acquire() as connection, connection.transaction():
+                records = await connection.fetch(SQL["write_batch"], *values)
+                written = {str(record[0]) for record in records}
+                told = [mark for mark in marks if mark.run_id in written]
+                await connection.execute(LETTERS_SQL["mark_letters"], *mark_columns(told))
+                return written
 
 
 def _stored_run(record: asyncpg.Record) -> StoredRun:
