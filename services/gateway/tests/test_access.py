@@ -63,6 +63,7 @@ NOBODY = {
     "runId": "01936f2e-8a00-7c11-9d3b-5f0c2a417e90",
     "executionId": "01936f2e-8a00-84bd-bc3e-d4f4b8389c69",
     "keyId": "6f1f6f0e-5a4c-4d0c-9a43-0d5f3f6f1c11",
+    "letterId": "5d0cf7a2-3f0b-5c1e-9a51-6f6c2b8e4d17",
 }
 
 

@@ -114,7 +114,7 @@ def test_workspaces_that_share_a_name_are_counted_together() -> None:
         Total("w", "email", "failed", 1.0, 2, 1.5),
         Total("w", "email", "failed", 5.0, 1, 3.0),
     ]
-    registry = collect_metrics(totals, None, LabelBound(5))
+    registry = collect_metrics(totals, None, None, LabelBound(5))
     text = generate_latest(registry).decode()
     assert (
         'automation_executions_total{connector_type="email",status="failed",workflow_id="w"} 3.0'
@@ -131,13 +131,16 @@ def test_workflows_beyond_the_bound_share_a_series_that_never_falls() -> None:
     ]
     more = [few[0], few[1]._replace(executions=9), few[1]._replace(workflow_id="new")]
     for totals, others in ((few, 1), (more, 10)):
-        registry = collect_metrics(totals, None, bound)
+        registry = collect_metrics(totals, None, {"email": others}, bound)
         name, labels = (
             "automation_executions_total",
             {"connector_type": "email", "status": "failed"},
         )
         assert registry.get_sample_value(name, {**labels, "workflow_id": "much"}) == 5
         assert registry.get_sample_value(name, {**labels, "workflow_id": OTHER}) == others
+        assert (
+            registry.get_sample_value("mirsal_dead_letters", {"connector_type": "email"}) == others
+        )
         timed = {"connector_type": "email", "workflow_id": OTHER, "le": "1.0"}
         bucket = "automation_execution_duration_seconds_bucket"
         assert registry.get_sample_value(bucket, timed) == others

@@ -11,10 +11,10 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import CancelRun, RetryRun
+from mirsal_contracts.controls import CancelRun, ReplayLetter, RetryRun
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.statuses import Fault, NodeFailed, NodeSucceeded
-from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
+from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1
 from mirsal_runtime.broker import Outgoing
 from mirsal_testing.servers.server import Server
 from orchestrator.rehearsal import draw
@@ -39,14 +39,19 @@ async def stage(
     await stage.stop()
 
 
-def control(kind: type[CancelRun] | type[RetryRun], run_id: str) -> Outgoing:
+def control(
+    kind: type[CancelRun] | type[RetryRun] | type[ReplayLetter], run_id: str, **more: str
+) -> Outgoing:
     """A person's wish."""
-    message = kind(
-        workspace="w",
-        run_id=run_id,
-        control_id=str(uuid4()),
-        requested_by="sara",
-        requested_at=datetime.now(UTC),
+    message = kind.model_validate(
+        {
+            "workspace": "w",
+            "run_id": run_id,
+            "control_id": str(uuid4()),
+            "requested_by": "sara",
+            "requested_at": datetime.now(UTC),
+            **more,
+        }
     )
     headers = Envelope(message.control_id, kind.TYPE, "test", run_id, "w").to_headers()
     return Outgoing(EXECUTIONS_REQUESTED_V1.name, run_id, message.to_json(), headers)
@@ -122,3 +127,43 @@ async def test_cancels_race_with_statuses_and_kills(
     assert all(row["log_status"] in (row["status"], None) for row in rows)
     counted = await pool.fetchval("SELECT sum(executions) FROM execution_totals")
     assert counted == sum(row["log_status"] is not None for row in rows)
+
+
+async def test_letters_are_kept_once_and_each_replay_counts_once_wherever_it_dies(
+    stage: Stage, pool: Pool, tmp_path: Path
+) -> None:
+    """Statuses that are of no run of their workspace, read by two processes."""
+    stage.answer = succeed
+    first, second = await stage.start(), await stage.start(2)
+    await stage.request(RUNS, ONE)
+    assert await ended(pool, RUNS) == {"succeeded": RUNS}
+    foreign = [
+        Outgoing(
+            NODE_STATUSES_V1.name,
+            command.run_id,
+            succeed(command.model_copy(update={"workspace": "v"})).to_json(),
+            Envelope("id", NodeSucceeded.TYPE, "test", command.run_id, "w").to_headers(),
+        )
+        for command in {each.run_id: each for each in stage.commands}.values()
+    ]
+    await stage.send(*foreign)
+    async with asyncio.timeout(20):
+        while await pool.fetchval("SELECT count(*) FROM dead_letters") < RUNS:
+            await asyncio.sleep(0.05)
+    for process in (first, second):
+        process.terminate()
+        assert await process.wait() == 0
+    rows = await pool.fetch("SELECT id::text, run_id::text, reason FROM dead_letters")
+    assert {row["reason"] for row in rows} == {"foreign_status"}
+    wishes = [control(ReplayLetter, row["run_id"], letter_id=row["id"]) for row in rows]
+    await stage.send(*wishes, *wishes)
+    flag = tmp_path / "die"
+    flag.touch()
+    await start_until(stage, f"before_commit@{flag}")
+    async with asyncio.timeout(20):
+        while await pool.fetchval("SELECT count(*) FROM dead_letter_replays") < RUNS:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(1)
+    assert await pool.fetchval("SELECT count(*) FROM dead_letter_replays") == RUNS
+    assert await pool.fetchval("SELECT count(*) FROM dead_letters") == RUNS, "none lies there twice"
+    assert {each.attempt for each in stage.commands} == {1}

@@ -11,7 +11,7 @@ from mirsal_contracts.commands import RunNode
 from mirsal_contracts.controls import ReplayLetter
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.requests import RunRequested
-from mirsal_contracts.statuses import UNREADABLE_COMMAND, Fault, NodeFailed
+from mirsal_contracts.statuses import UNREADABLE_COMMAND, Fault, NodeFailed, NodeSucceeded
 from mirsal_contracts.topics import DEAD_LETTERS_NOOP_V1, NODE_COMMANDS_NOOP_V1
 from mirsal_runtime.broker import Outgoing
 from mirsal_runtime.dead_letters import Letter, dead_letter_of
@@ -160,7 +160,7 @@ async def test_a_status_that_was_put_aside_counts_at_its_replay_and_only_once(
     asked = request()
     await desk.settle(record(REQUESTS, asked))
     (command,) = desk.outbox.take()
-    about = Envelope("id", success(command).headers[3][1].decode(), "x", command.run_id, "w")
+    about = Envelope("id", NodeSucceeded.TYPE, "x", command.run_id, "w")
     status = Record(STATUSES, success(command).value, about.to_headers())
     # It came before its run did.
     await pool.execute("DELETE FROM runs")

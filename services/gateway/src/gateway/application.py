@@ -22,6 +22,7 @@ from gateway.executions import endpoints as executions
 from gateway.frame import INTERNAL, Frame
 from gateway.health import endpoints as health
 from gateway.leads import endpoints as leads
+from gateway.letters import endpoints as letters
 from gateway.problems import Fault, Problem, invalid, unavailable
 from gateway.runs import endpoints as runs
 from gateway.runs import event_endpoints as events
@@ -76,7 +77,8 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     routers = [runs.router, events.router, controls.router, executions.router, code.router]
-    routers += [workflows.router, leads.router, keys.router, health.router, docs_router]
+    routers += [workflows.router, leads.router, letters.router, keys.router]
+    routers += [health.router, docs_router]
     if with_metrics:
         routers.append(health.metrics_router)
     for router in routers:

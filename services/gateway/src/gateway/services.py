@@ -32,6 +32,8 @@ from gateway.health.store import TotalStore
 from gateway.issued_ids import IdIssuer
 from gateway.leads.service import Leads
 from gateway.leads.store import LeadStore
+from gateway.letters.service import Letters
+from gateway.letters.store import LetterStore
 from gateway.publishing import Intake
 from gateway.runs.launch import Launcher
 from gateway.runs.service import FactFinder, Runs, Starts
@@ -64,6 +66,7 @@ class Services(NamedTuple):
     direct: DirectCalls
     executions: Executions
     controls: Controls
+    letters: Letters
     lookout: Lookout
     feed: ChangeFeed
     health: Health
@@ -107,6 +110,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         stack.callback(lookout.close)
         stack.callback(feed.close)
         runs = Runs(launcher, RunStore(views), starts, lookout)
+        letters = LetterStore(views)
         keys = KeyStore(own)
         stack.callback(asyncio.create_task(_sweep(starts)).cancel)
         yield Services(
@@ -117,6 +121,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             starts=Starts(finder, GraphShelf(workflow_store), launcher),
             runs=runs,
             controls=Controls(runs, ControlStore(views), launcher, intake),
+            letters=Letters(letters, launcher, intake),
             direct=DirectCalls(finder, launcher),
             executions=Executions(launcher, ExecutionStore(views), starts, workflows, lookout),
             lookout=lookout,
@@ -124,6 +129,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             health=Health(
                 settings,
                 TotalStore(views),
+                letters,
                 required={"postgres": own.check, "kafka": _topics_check(settings)},
                 optional={"redis": limiter.check},
             ),

@@ -27,6 +27,9 @@ class Scope(StrEnum):
     RUNS_READ = "runs:read"
     RUNS_START = "runs:start"
     CODE_RUN = "code:run"
+    LETTERS_READ = "letters:read"
+    LETTERS_CONTENT = "letters:content"
+    LETTERS_REPLAY = "letters:replay"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
 
@@ -40,6 +43,9 @@ LEAST_ROLES: Final[Mapping[Scope, Role]] = {
     Scope.RUNS_READ: Role.VIEWER,
     Scope.LEADS_WRITE: Role.OPERATOR,
     Scope.RUNS_START: Role.OPERATOR,
+    Scope.LETTERS_READ: Role.VIEWER,
+    Scope.LETTERS_REPLAY: Role.OPERATOR,
+    Scope.LETTERS_CONTENT: Role.EDITOR,
     Scope.WORKFLOWS_WRITE: Role.EDITOR,
     Scope.CODE_RUN: Role.EDITOR,
     Scope.KEYS_READ: Role.OWNER,
@@ -72,6 +78,10 @@ GUARDED: Final[Mapping[Route, Scope]] = {
     ("POST", f"{_API}/google-sheets/process"): Scope.RUNS_START,
     ("POST", f"{_API}/code/execute"): Scope.CODE_RUN,
     ("POST", f"{_API}/code/check"): Scope.CODE_RUN,
+    ("GET", f"{_API}/dead-letters"): Scope.LETTERS_READ,
+    ("GET", f"{_API}/dead-letter/{{letterId}}"): Scope.LETTERS_READ,
+    ("GET", f"{_API}/dead-letter/{{letterId}}/content"): Scope.LETTERS_CONTENT,
+    ("POST", f"{_API}/dead-letter/{{letterId}}/replay"): Scope.LETTERS_REPLAY,
     ("GET", f"{_API}/keys"): Scope.KEYS_READ,
     ("GET", f"{_API}/key/{{keyId}}"): Scope.KEYS_READ,
     ("POST", f"{_API}/keys"): Scope.KEYS_WRITE,

@@ -3,27 +3,22 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
-from mirsal_contracts.message import Envelope
-from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
-from mirsal_runtime.broker import BrokerUnavailable, Outgoing
 
 from gateway.controls.schemas import ControlAccepted, Decide
 from gateway.controls.store import ControlStore
-from gateway.problems import Problem, conflict, not_found, unavailable
+from gateway.controls.wishes import MakeWish, publish_wishes, write_wish
+from gateway.problems import Problem, conflict, not_found
 from gateway.publishing import Intake
-from gateway.runs.launch import SOURCE, Call, Deadlines, Launcher
+from gateway.runs.launch import Call, Deadlines, Launcher
 from gateway.runs.schemas import FINAL_RUNS, RunView
 from gateway.runs.service import RUN_PATH, Runs
 from gateway.store import DatabaseUnavailable
 
 LONGEST_REST: Final = timedelta(days=7)
 """Later the connectors may have forgotten what they did for the run."""
-
-_Message: TypeAlias = CancelRun | RetryRun | ResolveExecution
-_Make: TypeAlias = Callable[[dict[str, Any]], _Message]
 
 
 class Controls:
@@ -94,7 +89,7 @@ class Controls:
         call: Call,
         run_id: str,
         refuse: Callable[[RunView], Problem | None],
-        make: _Make,
+        make: MakeWish,
     ) -> ControlAccepted:
         deadlines = Deadlines.from_now()
         try:
@@ -111,37 +106,13 @@ class Controls:
         return await self._publish(call, run.run_id, claimed.stem, deadlines, make)
 
     async def _publish(
-        self, call: Call, run_id: str, stem: bytes, deadlines: Deadlines, make: _Make
+        self, call: Call, run_id: str, stem: bytes, deadlines: Deadlines, make: MakeWish
     ) -> ControlAccepted:
         control_id = self._launcher.issuer.name("control", call.caller.workspace, stem)
-        now = datetime.now(UTC)
-        message = make(
-            {
-                "workspace": call.caller.workspace,
-                "run_id": run_id,
-                "control_id": control_id,
-                "requested_by": call.caller.name,
-                "requested_at": now,
-            }
+        await publish_wishes(
+            self._intake,
+            [write_wish(call, run_id, control_id, make)],
+            until=deadlines.answer,
+            ids={"controlId": control_id},
         )
-        envelope = Envelope(
-            id=control_id,
-            type=message.TYPE,
-            source=SOURCE,
-            subject=run_id,
-            workspace=call.caller.workspace,
-            time=now.isoformat(),
-            traceparent=call.traceparent,
-        )
-        outgoing = Outgoing(
-            EXECUTIONS_REQUESTED_V1.name, run_id, message.to_json(), envelope.to_headers()
-        )
-        try:
-            await self._intake.publish([outgoing], until=deadlines.answer)
-        except BrokerUnavailable as error:
-            raise unavailable(
-                "Kafka did not acknowledge, so whether this counts is open. Call again with the "
-                "same Idempotency-Key.",
-                members={"controlId": control_id},
-            ) from error
         return ControlAccepted(control_id=control_id, run_id=run_id, status_url=RUN_PATH + run_id)

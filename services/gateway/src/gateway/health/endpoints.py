@@ -68,6 +68,8 @@ async def read_readiness(request: Request) -> Response:
                     }
                 ],
                 "connectors": [{"connector": "email", "depth": 1200, "lag": 3}],
+                "deadLetters": 1,
+                "deadLettersOf": {"email": 1},
                 "observedAt": "2026-11-22T13:26:00Z",
             },
         ),

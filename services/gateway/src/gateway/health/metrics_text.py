@@ -1,7 +1,7 @@
-"""The product's three metrics, as a registry that Prometheus may read. Pure."""
+"""The product's three metrics and the number of dead letters, as a registry that Prometheus may read. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mirsal_runtime.label_bounds import LabelBound
 from mirsal_runtime.metrics import EXECUTION_BOUNDS
@@ -20,9 +20,12 @@ _BOUNDS = (*EXECUTION_BOUNDS, float("inf"))
 
 
 def collect_metrics(
-    totals: Sequence[Total], queue_size: int | None, bound: LabelBound
+    totals: Sequence[Total],
+    queue_size: int | None,
+    letters: Mapping[str, int] | None,
+    bound: LabelBound,
 ) -> CollectorRegistry:
-    """The metrics; without a queue size where that is not known.
+    """The metrics; without a queue size or dead letters where those are not known.
 
     `bound` says which workflows have series of their own. Those with the most executions are
     asked for first, so that they have them where there are too many.
@@ -33,7 +36,7 @@ def collect_metrics(
     shown = {workflow_id: bound(workflow_id) for workflow_id, _ in counts.most_common()}
     bounded = [total._replace(workflow_id=shown[total.workflow_id]) for total in totals]
     registry = CollectorRegistry()
-    registry.register(_Collected([*_families(bounded, queue_size)]))
+    registry.register(_Collected([*_families(bounded, queue_size), *_letters(letters)]))
     return registry
 
 
@@ -61,6 +64,19 @@ def _families(totals: Sequence[Total], queue_size: int | None) -> Iterator[Metri
     if queue_size is not None:
         text = "Commands and requests that nobody has begun."
         yield GaugeMetricFamily("automation_queue_size", text, value=queue_size)
+
+
+def _letters(letters: Mapping[str, int] | None) -> Iterator[Metric]:
+    if letters is None:
+        return
+    family = GaugeMetricFamily(
+        "mirsal_dead_letters",
+        "Messages that nobody could deal with, and nobody has replayed.",
+        labels=("connector_type",),
+    )
+    for connector, count in sorted(letters.items()):
+        family.add_metric((connector,), count)
+    yield family
 
 
 def _durations(totals: Sequence[Total]) -> Metric:

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from gateway.shapes import Answer
 
 
@@ -46,9 +48,12 @@ class ConnectorStatus(Answer):
 
 
 class QueueStatus(Answer):
-    """How full the platform is. `queueSize` counts requests and commands that wait."""
+    """How full the platform is. `queueSize` counts requests and commands that wait, `deadLetters`
+    messages that nobody could deal with or has replayed; null while that is not known."""
 
     queue_size: int
     topics: list[TopicStatus]
     connectors: list[ConnectorStatus]
+    dead_letters: int | None
+    dead_letters_of: dict[str, int] | None = Field(description="By connector; `orchestrator` too.")
     observed_at: datetime

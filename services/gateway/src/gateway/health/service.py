@@ -20,8 +20,10 @@ from gateway.health.schemas import (
     TopicStatus,
 )
 from gateway.health.store import Total, TotalStore
+from gateway.letters.store import LetterStore
 from gateway.problems import unavailable
 from gateway.settings import GatewaySettings
+from gateway.store import DatabaseUnavailable
 
 READY_SECONDS = 1.0
 QUEUE_SECONDS = 3.0
@@ -41,6 +43,7 @@ class Health:
         self,
         settings: GatewaySettings,
         totals: TotalStore,
+        letters: LetterStore,
         *,
         required: Mapping[str, Check],
         optional: Mapping[str, Check],
@@ -51,6 +54,7 @@ class Health:
         self._workflows = LabelBound(settings.metrics_workflows)
         self._readiness: Recent[Readiness] = Recent(self._ask_all, seconds=READY_SECONDS)
         self._queue: Recent[QueueStatus] = Recent(self._measure, seconds=QUEUE_SECONDS)
+        self._letters: Recent[dict[str, int]] = Recent(letters.count, seconds=QUEUE_SECONDS)
         self._totals: Recent[list[Total]] = Recent(totals.read, seconds=QUEUE_SECONDS)
 
     async def readiness(self) -> Readiness:
@@ -71,9 +75,8 @@ class Health:
             queue_size: int | None = (await self._queue.get()).queue_size
         except DepthsUnknown:
             queue_size = None
-        return expose(
-            accept, collect_metrics(await self._totals.get(), queue_size, self._workflows)
-        )
+        totals, letters = await self._totals.get(), await self._count_letters()
+        return expose(accept, collect_metrics(totals, queue_size, letters, self._workflows))
 
     async def _ask_all(self) -> Readiness:
         checks = {**self.required, **self._optional}
@@ -94,12 +97,22 @@ class Health:
     async def _measure(self) -> QueueStatus:
         depths = await read_depths(self._settings, GROUPS)
         by_topic = {each.topic: each for each in depths}
+        letters = await self._count_letters()
         return QueueStatus(
             queue_size=sum(each.lag for each in depths if each.topic in _WAITING),
             topics=[TopicStatus(**each._asdict()) for each in depths],
             connectors=[_connector(name, by_topic[topic.name]) for name, topic in COMMANDS.items()],
+            dead_letters=None if letters is None else sum(letters.values()),
+            dead_letters_of=letters,
             observed_at=datetime.now(UTC),
         )
+
+    async def _count_letters(self) -> dict[str, int] | None:
+        """None while PostgreSQL is away: how full Kafka is can be told without it."""
+        try:
+            return await self._letters.get()
+        except DatabaseUnavailable:
+            return None
 
 
 def _connector(name: str, depth: Depth) -> ConnectorStatus:

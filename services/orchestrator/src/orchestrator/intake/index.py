@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.topics import DEAD_LETTERS
+from mirsal_runtime import metrics
 from mirsal_runtime.broker import close_consumer, make_reader
 from mirsal_runtime.complaints import Complaint
 from mirsal_runtime.dead_letters import Found, find_letter
@@ -33,6 +34,7 @@ START_SECONDS = 30.0
 PAUSE_SECONDS = 1.0
 KEPT = timedelta(days=30)
 """As long as Kafka keeps them."""
+COUNT_SECONDS = 15.0
 TIDY_SECONDS = 600.0
 TIDY_LETTERS = 1_000
 _MAX_TEXT = 1_000
@@ -52,7 +54,7 @@ class LetterIndex:
         self._store = store
         self._unclaimed_by = unclaimed_by
         self._waits = Complaint("dead_letters_wait")
-        self._tidy_at = 0.0
+        self._count_at = self._tidy_at = 0.0
 
     async def run(self) -> None:
         """Keep letters until cancelled, with a new client where one has failed."""
@@ -126,8 +128,13 @@ class LetterIndex:
             return 0
 
     async def _tidy(self) -> None:
-        """Forget letters as old as those that Kafka forgets, now and then."""
+        """Now and then: count the letters, and forget those as old as those that Kafka forgets."""
         now = asyncio.get_running_loop().time()
+        if now >= self._count_at:
+            self._count_at = now + COUNT_SECONDS
+            counts = await self._store.count()
+            for connector in DEAD_LETTERS:
+                metrics.DEAD_LETTERS_WAITING.labels(connector).set(counts.get(connector, 0))
         if now < self._tidy_at:
             return
         self._tidy_at = now + TIDY_SECONDS

@@ -120,6 +120,12 @@ class LetterStore:
             count: int = await self._pool.fetchval(SQL["keep_letters"], *columns, *where)
         return count
 
+    async def count(self) -> dict[str, int]:
+        """How many letters nobody has replayed, by connector; 0 where all were."""
+        with told_apart():
+            rows = await self._pool.fetch(SQL["count_letters"])
+        return {row["connector"]: row["letters"] for row in rows}
+
     async def load(self, letter_ids: Collection[str]) -> dict[str, KeptLetter]:
         """Those of the letters that are kept."""
         with told_apart():

@@ -26,6 +26,12 @@ placed AS (
 )
 SELECT count(*) FROM kept;
 
+-- name: count_letters
+SELECT connector, count(*) AS letters
+  FROM dead_letters
+ WHERE replayed_at IS NULL
+ GROUP BY connector;
+
 -- name: load_letters
 SELECT id, workspace, topic, partition, position, key, value, headers, run_id, execution_id,
        node_id, attempt

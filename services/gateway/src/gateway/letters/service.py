@@ -1,0 +1,121 @@
+"""Finding, reading and replaying dead letters."""
+
+import asyncio
+from uuid import UUID
+
+from mirsal_contracts.controls import ReplayLetter
+
+from gateway.auth.schemas import Principal
+from gateway.controls.wishes import publish_wishes, write_wish
+from gateway.letters.masking import MASK, show_headers, show_value
+from gateway.letters.schemas import (
+    LetterContent,
+    LetterHeader,
+    LetterPage,
+    LetterView,
+    ReplayAccepted,
+)
+from gateway.letters.store import LetterFilter, LetterStore, WholeLetter
+from gateway.paging import Cursor, cut_page
+from gateway.problems import Fault, conflict, invalid, not_found
+from gateway.publishing import Intake
+from gateway.runs.launch import Call, Deadlines, Launcher
+from gateway.store import DatabaseUnavailable
+
+LETTER_PATH = "/api/automation/dead-letter/"
+_FIRST = UUID(int=0)
+
+
+class Letters:
+    """What callers may do with the dead letters of their workspace. Raises `Problem` and
+    `DatabaseUnavailable`."""
+
+    def __init__(self, store: LetterStore, launcher: Launcher, intake: Intake) -> None:
+        self._store = store
+        self._launcher = launcher
+        self._intake = intake
+
+    async def list_letters(
+        self, caller: Principal, wanted: LetterFilter, after: Cursor, limit: int
+    ) -> LetterPage:
+        """A page of letters."""
+        found = await self._store.list_letters(
+            caller.workspace, caller.workflow_ids, (after.at, _id_of(after)), wanted, limit + 1
+        )
+        items, cursor = cut_page(found, limit, lambda each: each.place)
+        return LetterPage(items=[each.summary for each in items], next_cursor=cursor)
+
+    async def read(self, caller: Principal, letter_id: str) -> LetterView:
+        """One letter; what may be personal in it is masked."""
+        letter, number = await self._find(caller, letter_id)
+        replays = await self._store.read_replays(caller.workspace, number)
+        shown = _content_of(letter, whole=False)
+        return LetterView(**{**dict(letter.summary), **dict(shown)}, replays=replays)
+
+    async def read_content(self, caller: Principal, letter_id: str) -> LetterContent:
+        """All of the record but what is called a secret."""
+        letter, _ = await self._find(caller, letter_id)
+        return _content_of(letter, whole=True)
+
+    async def replay(self, call: Call, letter_id: str) -> ReplayAccepted:
+        """Have a letter dealt with once more."""
+        deadlines = Deadlines.from_now()
+        try:
+            async with asyncio.timeout_at(deadlines.read):
+                letter, _ = await self._find(call.caller, letter_id)
+                run_id = letter.summary.run_id
+                if run_id is None:
+                    raise conflict("The letter names no run that could wait for it.")
+                claimed = await self._launcher.claim(call)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
+        replay_id = self._launcher.issuer.name("control", call.caller.workspace, claimed.stem)
+        found_id = letter.summary.letter_id
+        message = write_wish(
+            call, run_id, replay_id, lambda ids: ReplayLetter(**ids, letter_id=found_id)
+        )
+        await publish_wishes(
+            self._intake, [message], until=deadlines.answer, ids={"replayId": replay_id}
+        )
+        return ReplayAccepted(
+            replay_id=replay_id,
+            letter_id=found_id,
+            run_id=run_id,
+            status_url=LETTER_PATH + found_id,
+        )
+
+    async def _find(self, caller: Principal, letter_id: str) -> tuple[WholeLetter, UUID]:
+        try:
+            number = UUID(letter_id)
+        except ValueError:
+            raise not_found("There is no such dead letter.") from None
+        found = await self._store.read(caller.workspace, number)
+        if found is None or not caller.may_use(found.summary.workflow_id or ""):
+            raise not_found("There is no such dead letter.")
+        return found, number
+
+
+def _content_of(letter: WholeLetter, *, whole: bool) -> LetterContent:
+    content = show_value(letter.value, whole=whole)
+    headers = show_headers(letter.headers, whole=whole)
+    key = None if letter.key is None else letter.key.decode("utf-8", "replace")
+    if not whole and key not in (None, letter.summary.run_id):
+        key = MASK
+    return LetterContent(
+        letter_id=letter.summary.letter_id,
+        key=key,
+        headers=[LetterHeader(name=name, value=value) for name, value in headers],
+        payload=content.payload,
+        payload_text=content.text,
+        is_masked=content.is_masked,
+        whole_bytes=letter.whole_bytes or None,
+    )
+
+
+def _id_of(place: Cursor) -> UUID:
+    if not place.id:
+        return _FIRST
+    try:
+        return UUID(place.id)
+    except ValueError as error:
+        raise invalid([Fault("is not a cursor of this list", parameter="cursor")]) from error
