@@ -139,7 +139,8 @@ def test_workflows_beyond_the_bound_share_a_series_that_never_falls() -> None:
         assert registry.get_sample_value(name, {**labels, "workflow_id": "much"}) == 5
         assert registry.get_sample_value(name, {**labels, "workflow_id": OTHER}) == others
         assert (
-            registry.get_sample_value("mirsal_dead_letters", {"connector_type": "email"}) == others
+            registry.get_sample_value("mirsal_dead_letters_waiting", {"connector_type": "email"})
+            == others
         )
         timed = {"connector_type": "email", "workflow_id": OTHER, "le": "1.0"}
         bucket = "automation_execution_duration_seconds_bucket"

@@ -211,4 +211,4 @@ async def test_their_number_is_in_the_queue_and_the_metrics(gateway: Gateway) ->
         text = (await other.client.get("/api/automation/metrics")).text
     assert after["deadLetters"] == before["deadLetters"] + 1
     assert after["deadLettersOf"][connector] == 1
-    assert f'mirsal_dead_letters{{connector_type="{connector}"}} 1.0' in text
+    assert f'mirsal_dead_letters_waiting{{connector_type="{connector}"}} 1.0' in text

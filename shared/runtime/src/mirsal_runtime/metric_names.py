@@ -21,7 +21,7 @@ MetricName: TypeAlias = Literal[
     "mirsal_records_read_total",
     "mirsal_batch_size",
     "mirsal_dead_letters_total",
-    "mirsal_dead_letters",
+    "mirsal_dead_letters_waiting",
     # The orchestrator.
     "mirsal_decision_seconds",
     "mirsal_first_command_seconds",
@@ -72,7 +72,7 @@ OWNERS: Final[Mapping[MetricName, frozenset[Part]]] = {
     "mirsal_records_read_total": _CONSUMERS,
     "mirsal_batch_size": _EVERYWHERE,
     "mirsal_dead_letters_total": _CONSUMERS,
-    "mirsal_dead_letters": _ORCHESTRATOR,
+    "mirsal_dead_letters_waiting": _ORCHESTRATOR,
     "mirsal_decision_seconds": _ORCHESTRATOR,
     "mirsal_first_command_seconds": _ORCHESTRATOR,
     "mirsal_runs_ended_total": _ORCHESTRATOR,

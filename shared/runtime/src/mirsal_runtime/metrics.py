@@ -91,7 +91,7 @@ DEAD_LETTERS = _counter(
     "mirsal_dead_letters_total", "Records that nobody could read.", ("topic", "reason")
 )
 DEAD_LETTERS_WAITING = _gauge(
-    "mirsal_dead_letters", "Dead letters that nobody has replayed.", ("connector_type",)
+    "mirsal_dead_letters_waiting", "Dead letters that nobody has replayed.", ("connector_type",)
 )
 DECISION_SECONDS = _histogram(
     "mirsal_decision_seconds", "One batch's decisions.", (), _SHORT_SECONDS

@@ -1,4 +1,4 @@
-"""The product's three metrics and the number of dead letters, as a registry that Prometheus may read. Pure."""
+"""The product's three metrics and the number of dead letters, as a registry. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ def _letters(letters: Mapping[str, int] | None) -> Iterator[Metric]:
     if letters is None:
         return
     family = GaugeMetricFamily(
-        "mirsal_dead_letters",
+        "mirsal_dead_letters_waiting",
         "Messages that nobody could deal with, and nobody has replayed.",
         labels=("connector_type",),
     )
