@@ -10,6 +10,7 @@ import yaml
 ROOT: Final = Path(__file__).resolve().parents[2]
 K8S: Final = Path("deploy/k8s")
 COMPOSE: Final = Path("docker-compose.yml")
+OBSERVABILITY: Final = Path("deploy/observability")
 
 # The service's folder and the package that `python -m` runs.
 SERVICES: Final[Mapping[str, str]] = {

@@ -1,0 +1,45 @@
+"""The series that the services export, by their own objects, and what scraping adds to them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from mirsal_runtime.metric_names import MetricName
+from mirsal_runtime.metrics import COLLECTORS
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.utils import floatToGoString
+
+# What both Prometheus' own scraping and the operator's give to each series.
+SCRAPED: Final = frozenset({"job", "instance"})
+
+
+class Series(NamedTuple):
+    """One name that can be asked for: its labels, whether it only grows, and its buckets."""
+
+    labels: frozenset[str]
+    grows: bool
+    bounds: frozenset[str] = frozenset()
+
+
+def read_catalogue() -> Mapping[str, Series]:
+    """Every series by its name."""
+    found = {
+        series: each for name, made in COLLECTORS.items() for series, each in _series(name, made)
+    }
+    return {**found, "up": Series(SCRAPED, grows=False)}
+
+
+def _series(name: MetricName, made: MetricWrapperBase) -> Iterator[tuple[str, Series]]:
+    labels = frozenset(made._labelnames) | SCRAPED
+    match made:
+        case Counter():
+            yield name, Series(labels, grows=True)
+        case Gauge():
+            yield name, Series(labels, grows=False)
+        case Histogram():
+            bounds = frozenset(floatToGoString(bound) for bound in made._upper_bounds)
+            yield f"{name}_bucket", Series(labels | {"le"}, grows=True, bounds=bounds)
+            yield f"{name}_count", Series(labels, grows=True)
+            yield f"{name}_sum", Series(labels, grows=True)
+        case _:
+            raise TypeError(f"{name} is a {type(made).__name__}, which has no rules here")
