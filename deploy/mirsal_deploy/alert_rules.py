@@ -58,6 +58,11 @@ def symptom_groups(alerts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"name": "symptoms", "interval": "30s", "rules": [_symptom(each) for each in alerts]}]
 
 
+def all_groups(root: Path) -> list[dict[str, Any]]:
+    """Every group of rules, as Prometheus is given them."""
+    return [*slo_groups(read_slos(root)), *symptom_groups(read_symptoms(root))]
+
+
 def read_slos(root: Path) -> list[dict[str, Any]]:
     """The SLOs as they are written."""
     return list(_read(root / OBSERVABILITY / "slos.yaml")["slos"])
@@ -121,7 +126,7 @@ def _record(name: str, slo: Mapping[str, Any], expr: str) -> Rule:
 
 
 def _burns(slo: Mapping[str, Any]) -> Iterator[Rule]:
-    budget = round(1 - slo["objective"] / 100, 6)
+    budget = budget_of(slo)
     for severity, burns in BURNS.items():
         ways = [_way(slo, burn, budget) for burn in burns]
         yield {
@@ -136,6 +141,11 @@ def _burns(slo: Mapping[str, Any]) -> Iterator[Rule]:
                 "runbook": _runbook(slo["alert"]),
             },
         }
+
+
+def budget_of(slo: Mapping[str, Any]) -> float:
+    """The share of events, or of time, that may be bad."""
+    return round(1 - float(slo["objective"]) / 100, 6)
 
 
 def _way(slo: Mapping[str, Any], burn: Burn, budget: float) -> str:

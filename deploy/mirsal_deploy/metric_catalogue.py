@@ -21,12 +21,18 @@ class Series(NamedTuple):
     bounds: frozenset[str] = frozenset()
 
 
+_OF_PROMETHEUS: Final[Mapping[str, Series]] = {
+    "up": Series(SCRAPED, grows=False),
+    "ALERTS": Series(frozenset({"alertname", "alertstate", "severity"}), grows=False),
+}
+
+
 def read_catalogue() -> Mapping[str, Series]:
     """Every series by its name."""
     found = {
         series: each for name, made in COLLECTORS.items() for series, each in _series(name, made)
     }
-    return {**found, "up": Series(SCRAPED, grows=False)}
+    return {**found, **_OF_PROMETHEUS}
 
 
 def _series(name: MetricName, made: MetricWrapperBase) -> Iterator[tuple[str, Series]]:
@@ -37,9 +43,14 @@ def _series(name: MetricName, made: MetricWrapperBase) -> Iterator[tuple[str, Se
         case Gauge():
             yield name, Series(labels, grows=False)
         case Histogram():
-            bounds = frozenset(floatToGoString(bound) for bound in made._upper_bounds)
+            bounds = frozenset(map(_text_of, made._upper_bounds))
             yield f"{name}_bucket", Series(labels | {"le"}, grows=True, bounds=bounds)
             yield f"{name}_count", Series(labels, grows=True)
             yield f"{name}_sum", Series(labels, grows=True)
         case _:
             raise TypeError(f"{name} is a {type(made).__name__}, which has no rules here")
+
+
+def _text_of(bound: float) -> str:
+    # prometheus_client has no types here
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]

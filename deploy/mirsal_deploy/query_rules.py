@@ -9,7 +9,7 @@ from typing import Final
 
 import promql_parser as promql
 
-from mirsal_deploy.metric_catalogue import SCRAPED, Series
+from mirsal_deploy.metric_catalogue import Series
 
 # Functions that make sense of counters only.
 _OF_COUNTERS: Final = frozenset({"rate", "irate", "increase"})
@@ -41,8 +41,8 @@ def query_faults(query: str, catalogue: Mapping[str, Series]) -> list[str]:
         match node:
             case promql.VectorSelector():
                 faults.extend(_selector_faults(node, catalogue))
-                if node.name in catalogue:
-                    known.update(catalogue[node.name].labels)
+                if (series := catalogue.get(node.name or "")) is not None:
+                    known.update(series.labels)
             case promql.Call():
                 faults.extend(_call_faults(node, catalogue))
             case promql.AggregateExpr() if node.modifier is not None:
@@ -82,12 +82,3 @@ def _call_faults(call: promql.Call, catalogue: Mapping[str, Series]) -> Iterator
             yield f"takes {call.func.name} of {name}, which is a counter"
         if not series.grows and call.func.name in _OF_COUNTERS:
             yield f"takes {call.func.name} of {name}, which is no counter"
-
-
-def recorded(query: str, catalogue: Mapping[str, Series]) -> Series:
-    """What a recording rule of this query makes."""
-    tree = promql.parse(query)
-    labels = SCRAPED
-    if isinstance(tree, promql.AggregateExpr):
-        labels = frozenset(tree.modifier.labels) if tree.modifier else frozenset()
-    return Series(labels, grows=False)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from mirsal_deploy import alert_checks
 from mirsal_deploy.image_rules import SOURCES, compose_faults, dockerfile_faults
 from mirsal_deploy.kafka_objects import find_stale
 from mirsal_deploy.places import COMPOSE, ROOT, SERVICES, read_topics, version_of
@@ -136,11 +137,12 @@ def check_good_practice(deployment: Deployment) -> list[str]:
 
 
 def check_prometheus(deployment: Deployment) -> list[str]:
-    """promtool on the compose file's Prometheus."""
+    """promtool on the compose file's Prometheus, and that it and Grafana are given our files."""
     told = deployment.tools.run(
         "promtool", "check", "config", "deploy/compose/prometheus.yml", folder=deployment.root
     )
-    return told.complaint.splitlines() if told.code != 0 else []
+    complaints = told.complaint.splitlines() if told.code != 0 else []
+    return [*complaints, *alert_checks.mount_faults(deployment.root)]
 
 
 CHECKS: Final[Mapping[str, Callable[[Deployment], list[str]]]] = {
@@ -153,6 +155,11 @@ CHECKS: Final[Mapping[str, Callable[[Deployment], list[str]]]] = {
     "Kafka's objects": check_kafka_objects,
     "good practice": check_good_practice,
     "Prometheus": check_prometheus,
+    "alert rules": lambda each: alert_checks.rule_faults(each.root, each.tools),
+    "alert tests": lambda each: alert_checks.case_faults(each.root, each.tools),
+    "alert routes": lambda each: alert_checks.route_faults(each.root, each.tools),
+    "runbooks": lambda each: alert_checks.runbook_faults(each.root),
+    "dashboards": lambda each: alert_checks.dashboard_faults(each.root, each.tools),
 }
 
 
