@@ -15,38 +15,56 @@ from mirsal_deploy.dashboards import generated
 from mirsal_deploy.metric_catalogue import Series, read_catalogue
 from mirsal_deploy.places import COMPOSE, OBSERVABILITY
 from mirsal_deploy.query_rules import query_faults, without_variables
+from mirsal_deploy.runbook_rules import runbook_faults
 from mirsal_deploy.tools import Outcome, Tools
 
 ALERTMANAGER: Final = OBSERVABILITY / "alertmanager.yml"
 RECEIVERS: Final = {"page": "pager", "ticket": "tickets"}
-HEADINGS: Final = ("## What it means", "## Look at", "## Do")
+
+
+def stale_files(root: Path) -> list[str]:
+    """Generated files that are not as their sources make them."""
+    rules = [f"{path}; run mirsal_deploy.alert_rules" for path in alert_rules.find_stale(root)]
+    boards = [f"{path}; run mirsal_deploy.dashboards" for path in generated.find_stale(root)]
+    return [f"out of date: {each}" for each in (*rules, *boards)]
+
+
+def query_faults_of_rules(root: Path) -> list[str]:
+    """Rules that ask for what no service exports."""
+    catalogue = full_catalogue(root)
+    return [
+        f"{rule.get('alert') or rule['record']}: {fault}"
+        for group in alert_rules.all_groups(root)
+        for rule in group["rules"]
+        for fault in query_faults(rule["expr"], catalogue)
+    ]
+
+
+def unlike_cases(root: Path) -> list[str]:
+    """Alerts without a case, and words that name what an alert does not have."""
+    groups, cases = alert_rules.all_groups(root), read_cases(root)
+    return [*untested(groups, cases), *unsaid(groups, cases)]
 
 
 def rule_faults(root: Path, tools: Tools) -> list[str]:
-    """The rule files are those of SLOs and alerts, and ask for what the services export."""
-    stale = alert_rules.find_stale(root)
-    faults = [f"out of date: {path}; run mirsal_deploy.alert_rules" for path in stale]
+    """The generated files are up to date, and rules ask for what the services export."""
     files = [str(path) for path in (alert_rules.SLO_RULES, alert_rules.SYMPTOM_RULES)]
     told = tools.run("promtool", "check", "rules", "--lint=all", *files, folder=root)
-    faults += _complaints(told)
-    catalogue = full_catalogue(root)
-    for group in alert_rules.all_groups(root):
-        for rule in group["rules"]:
-            name = rule.get("alert") or rule["record"]
-            faults += [f"{name}: {fault}" for fault in query_faults(rule["expr"], catalogue)]
-    return faults
+    return [*stale_files(root), *_complaints(told), *query_faults_of_rules(root)]
 
 
 def case_faults(root: Path, tools: Tools) -> list[str]:
     """Each alert is seen firing and silent, by promtool."""
+    faults = unlike_cases(root)
+    if faults:
+        return faults
     groups, cases = alert_rules.all_groups(root), read_cases(root)
-    faults = [*untested(groups, cases), *unsaid(groups, cases)]
     with TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         files = write_tests(groups, cases, Path(folder))
         ran = pool.map(
             lambda path: tools.run("promtool", "test", "rules", str(path), folder=root), files
         )
-        return faults + [fault for told in ran for fault in _complaints(told)]
+        return [fault for told in ran for fault in _complaints(told)]
 
 
 def route_faults(root: Path, tools: Tools) -> list[str]:
@@ -69,28 +87,15 @@ def route_faults(root: Path, tools: Tools) -> list[str]:
     ]
 
 
-def runbook_faults(root: Path) -> list[str]:
-    """Each alert has a page that says what to do, and no page is of no alert."""
+def page_faults(root: Path) -> list[str]:
+    """Each alert has a page that says what to do."""
     names = {rule["alert"] for rule in _alerts(root)}
-    pages = {path.stem: path for path in (root / alert_rules.RUNBOOKS).glob("[A-Z]*.md")}
-    faults = [f"{name}: has no page in {alert_rules.RUNBOOKS}" for name in names - pages.keys()]
-    faults += [f"{name}.md: is of no alert" for name in pages.keys() - names - {"README"}]
-    catalogue = full_catalogue(root)
-    for name in sorted(names & pages.keys()):
-        text = pages[name].read_text("utf-8")
-        faults += [f"{name}.md: has no {head!r}" for head in HEADINGS if head not in text]
-        spoken = set(re.findall(r"\b(?:mirsal|automation)_[a-z_]+\b", text))
-        families = {re.sub(r"_(bucket|count|sum)$", "", series) for series in catalogue}
-        modules = {"mirsal_runtime", "mirsal_deploy", "mirsal_testing"}
-        unknown = spoken - families - catalogue.keys() - modules
-        faults += [f"{name}.md: speaks of {each}, which nobody exports" for each in sorted(unknown)]
-    return faults
+    return list(runbook_faults(root, names, full_catalogue(root)))
 
 
 def dashboard_faults(root: Path, tools: Tools) -> list[str]:
-    """The dashboards are those of the code, and every query can be answered."""
-    stale = generated.find_stale(root)
-    faults = [f"out of date: {path}; run mirsal_deploy.dashboards" for path in stale]
+    """Every query of every dashboard is well formed and can be answered."""
+    faults = []
     catalogue = full_catalogue(root)
     rules: list[dict[str, str]] = []
     for path, query in generated.read_queries(root):

@@ -158,7 +158,7 @@ CHECKS: Final[Mapping[str, Callable[[Deployment], list[str]]]] = {
     "alert rules": lambda each: alert_checks.rule_faults(each.root, each.tools),
     "alert tests": lambda each: alert_checks.case_faults(each.root, each.tools),
     "alert routes": lambda each: alert_checks.route_faults(each.root, each.tools),
-    "runbooks": lambda each: alert_checks.runbook_faults(each.root),
+    "runbooks": lambda each: alert_checks.page_faults(each.root),
     "dashboards": lambda each: alert_checks.dashboard_faults(each.root, each.tools),
 }
 

@@ -13,7 +13,12 @@ from mirsal_deploy.tools import Tools, tools_folder
 COPIED = (
     "deploy/**/*.yaml",
     "deploy/**/*.yml",
+    "deploy/**/*.md",
+    "deploy/observability/dashboards/*.json",
     "docker-compose.yml",
+    "docs/SHEETS.md",
+    "docs/openapi.json",
+    "docs/runbooks/*.md",
     "services/*/Dockerfile",
     "services/*/pyproject.toml",
     "shared/*/Dockerfile",

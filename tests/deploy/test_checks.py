@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from mirsal_deploy import alert_checks
 from mirsal_deploy.image_rules import compose_faults, dockerfile_faults
 from mirsal_deploy.tools import Tools
 from mirsal_deploy.validate import CHECKS, Deployment
@@ -12,6 +13,8 @@ from mirsal_deploy.validate import CHECKS, Deployment
 DOCKERFILE = "services/email-worker/Dockerfile"
 COMPOSE = "docker-compose.yml"
 K8S = "deploy/k8s"
+WATCH = "deploy/observability"
+STUCK = "docs/runbooks/RunsStuck.md"
 
 
 class Break(NamedTuple):
@@ -63,6 +66,20 @@ BREAKS = [
         "phemeral",
     ),
     Break("Prometheus", "deploy/compose/prometheus.yml", "job_name", "job_nam", "job_nam"),
+    Break("alert rules", f"{WATCH}/rules/symptoms.yaml", "for: 3m", "for: 3 min", "not a valid"),
+    Break("alert tests", f"{WATCH}/alerts.yaml", "seconds) > 120", "seconds) > 1200", "RunsStuck"),
+    Break("alert routes", f"{WATCH}/alertmanager.yml", "group_wait", "group_wai", "group_wai"),
+    Break(
+        "alert routes",
+        f"{WATCH}/alertmanager.yml",
+        """- receiver: tickets
+      matchers: [severity="ticket"]""",
+        """- receiver: tickets
+      matchers: [severity="slow"]""",
+        "severity=ticket: does not reach tickets",
+    ),
+    Break("runbooks", STUCK, "## Do", "## Done", "has no '## Do"),
+    Break("dashboards", f"{WATCH}/dashboards/servers.json", "max by", "maxx by", "maxx"),
 ]
 
 # Found without any tool.
@@ -88,9 +105,62 @@ FILE_BREAKS = [
         "email-worker: does not wait for its schema",
     ),
 ]
+WATCH_BREAKS = [
+    Break("mounts", COMPOSE, "{source: slo-rules,", "{source: slo-rule,", "slos.yaml"),
+    Break("mounts", COMPOSE, "{source: dashboard-lead,", "{source: dashboard-led,", "lead.json"),
+    Break("queries", f"{WATCH}/alerts.yaml", "(mirsal_runs_stuck", "(mirsal_stuck", "no service"),
+    Break("queries", f"{WATCH}/alerts.yaml", '{status="paused"}', '{state="paused"}', "for state"),
+    Break("queries", f"{WATCH}/alerts.yaml", "by (topic, reason)", "by (topic, code)", "by code"),
+    Break(
+        "queries", f"{WATCH}/alerts.yaml", "sum(rate(mirsal_req", "sum(deriv(mirsal_req", "deriv"
+    ),
+    Break(
+        "queries",
+        f"{WATCH}/alerts.yaml",
+        "max(mirsal_runs_stuck",
+        "rate(mirsal_runs_stuck",
+        "RunsS",
+    ),
+    Break("queries", f"{WATCH}/slos.yaml", 'le="0.25"', 'le="0.2"', "the bucket 0.2"),
+    Break("queries", f"{WATCH}/slos.yaml", 'le="5.0"', 'le="5"', "the bucket 5"),
+    Break(
+        "cases", f"{WATCH}/tests/symptoms.yaml", "t: PausedWaits", "t: Paused", "PausedWaits ticket"
+    ),
+    Break("cases", f"{WATCH}/tests/symptoms.yaml", "t: PausedWaits", "t: Paused", "of no alert"),
+    Break(
+        "cases", f"{WATCH}/tests/slos.yaml", "  silent: [{at: 1d1h, series: *quick}]", "", "silent"
+    ),
+    Break("cases", f"{WATCH}/alerts.yaml", "$labels.topic }} needs", "$labels.x }} needs", "of x"),
+    Break(
+        "generated", f"{WATCH}/slos.yaml", "objective: 99.9", "objective: 99.8", "rules/slos.yaml"
+    ),
+    Break("generated", f"{K8S}/base/alerts.yaml", "severity: page", "severity: p", "base/alerts"),
+    Break(
+        "generated", f"{WATCH}/dashboards/lead.json", '"schemaVersion"', '"schemaV"', "lead.json"
+    ),
+    Break("runbooks", STUCK, "mirsal_timers_due", "mirsal_timers_dew", "no service exports"),
+    Break("runbooks", STUCK, "/run/<run>/cancel", "/runs/<run>/end", "which is not there"),
+    Break("runbooks", "docs/runbooks/QueueNotRead.md", "MIRSAL_DEAD", "MIRSAL_DED", "nobody reads"),
+    Break("runbooks", "docs/runbooks/ProviderBudgetSpent.md", "../SHEETS", "../SHEET", "leads to"),
+    Break(
+        "runbooks",
+        f"{WATCH}/alerts.yaml",
+        "alert: LoopLags",
+        "alert: Loops",
+        "LoopLags.md: is of no",
+    ),
+    Break(
+        "runbooks", f"{WATCH}/alerts.yaml", "alert: LoopLags", "alert: Loops", "Loops: has no page"
+    ),
+]
 FILE_RULES: Mapping[str, Callable[[Path], list[str]]] = {
     "Dockerfiles": dockerfile_faults,
     "docker-compose.yml": compose_faults,
+    "mounts": lambda root: list(alert_checks.mount_faults(root)),
+    "queries": alert_checks.query_faults_of_rules,
+    "cases": alert_checks.unlike_cases,
+    "generated": alert_checks.stale_files,
+    "runbooks": alert_checks.page_faults,
 }
 
 
@@ -112,7 +182,7 @@ def test_whole_files_are_good(rule: str, tree: Path) -> None:
     assert FILE_RULES[rule](tree) == []
 
 
-@pytest.mark.parametrize("broken", FILE_BREAKS, ids=name_of)
+@pytest.mark.parametrize("broken", [*FILE_BREAKS, *WATCH_BREAKS], ids=name_of)
 def test_a_broken_file_is_found(broken: Break, tree: Path) -> None:
     break_copy(broken, tree)
     faults = FILE_RULES[broken.check](tree)
