@@ -52,5 +52,4 @@ def _series(name: MetricName, made: MetricWrapperBase) -> Iterator[tuple[str, Se
 
 
 def _text_of(bound: float) -> str:
-    # prometheus_client has no types here
-    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call] # the library has no types
