@@ -38,9 +38,9 @@ def _numbers() -> list[Panel]:
         ),
         number("Waiting in queues", "none", "sum(mirsal_consumer_lag_records)", bad=10_000),
         number(
-            "Dead letters in an hour",
+            "Dead letters not replayed",
             "none",
-            "sum(increase(mirsal_dead_letters_total[1h])) or vector(0)",
+            "sum(max by (connector_type) (mirsal_dead_letters_waiting)) or vector(0)",
             bad=1,
         ),
     ]

@@ -24,7 +24,8 @@ def make() -> Dashboard:
         number(
             "Failed or unconfirmed",
             "percentunit",
-            f'sum(rate(automation_executions_total{{{_CHOSEN},status=~"failed|unconfirmed"}}[$__range]))'
+            f"(sum(rate(automation_executions_total{{{_CHOSEN},"
+            'status=~"failed|unconfirmed"}[$__range])) or vector(0))'
             f" / sum(rate(automation_executions_total{{{_CHOSEN}}}[$__range]))",
             bad=0.01,
         )
