@@ -4,19 +4,19 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from mirsal_deploy.dashboards.panels import entry, new_dashboard, note, traces
+from mirsal_deploy.dashboards.panels import entry, new_dashboard, note, trace, traces
 
 HOW: Final = """\
-**From a lead to what happened to it.** Write the lead's pseudonym or a run's id above.
+**From a lead to what happened to it.**
 
-1. The pseudonym stands in every log line and span of the lead (`mirsal.lead`); the runs of a lead \
-are in `GET /api/automation/workflow/{workflowId}/logs?leadId=`.
-2. Each row below is a trace: from the call to the provider's answer, waits and retries linked.
-3. The log lines of a trace, where the platform runs by compose: \
-`docker compose logs --no-log-prefix | grep <trace id>`; on Kubernetes: \
-`kubectl -n mirsal logs -l app.kubernetes.io/component=service --prefix --tail=-1 \
+1. Its runs: `GET /api/automation/workflow/{workflowId}/logs?leadId=`. Each has a `runId` and a \
+`traceId`; write them above.
+2. Its pseudonym is `mirsal.lead` in any span of them; written above it finds all its runs. It is \
+a hash with the key `MIRSAL_TELEMETRY_KEY`: without the key spans name no lead.
+3. Log lines of a trace, by compose: `docker compose logs --no-log-prefix | grep <trace id>`; on \
+Kubernetes: `kubectl -n mirsal logs -l app.kubernetes.io/component=service --prefix --tail=-1 \
 | grep <trace id>`.
-4. What the lead's run is now: `GET /api/automation/run/{runId}`.
+4. What a run is now: `GET /api/automation/run/{runId}`.
 """
 
 
@@ -25,7 +25,8 @@ def make() -> Dashboard:
     made = new_dashboard("lead", "Mirsal: one lead's journey", "Traces of a lead or a run.")
     made.with_variable(entry("lead", "Lead (pseudonym)"))
     made.with_variable(entry("run", "Run"))
-    made.with_panel(note(HOW, high=6))
+    made.with_variable(entry("trace", "Trace"))
+    made.with_panel(note(HOW, high=7))
     made.with_panel(
         traces(
             "The lead's runs",
@@ -42,4 +43,5 @@ def make() -> Dashboard:
             "Also decisions whose traces were begun by a timer or by a person.",
         )
     )
+    made.with_panel(trace("The trace", "$trace"))
     return made

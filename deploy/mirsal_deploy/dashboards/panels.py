@@ -3,7 +3,7 @@
 Which panels there are is in the module of each dashboard.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from grafana_foundation_sdk.builders import dashboard, prometheus, stat, table, text, timeseries
@@ -55,37 +55,36 @@ def note(content: str, *, wide: int = WIDTH, high: int = 5) -> Panel:
     return text.Panel().content(content).span(wide).height(high)
 
 
-class JaegerSearch(Dataquery):
-    """Jaeger's search, which the SDK does not know: traces of a service by a span's tags."""
+class JaegerQuery(Dataquery):
+    """A query of Jaeger, which the SDK does not know: a search, or one trace."""
 
-    def __init__(self, service: str, tags: str) -> None:
-        self._service = service
-        self._tags = tags
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        self._fields = fields
 
     def to_json(self) -> dict[str, object]:
         """As Grafana's data source for Jaeger reads it."""
-        return {
-            "refId": "A",
-            "datasource": JAEGER,
-            "queryType": "search",
-            "service": self._service,
-            "tags": self._tags,
-            "limit": 50,
-        }
+        return {"refId": "A", "datasource": JAEGER, **self._fields}
 
 
-class _Search(Builder[Dataquery]):
-    def __init__(self, query: JaegerSearch) -> None:
-        self._query = query
+class _Query(Builder[Dataquery]):
+    def __init__(self, **fields: object) -> None:
+        self._fields = fields
 
     def build(self) -> Dataquery:
-        return self._query
+        return JaegerQuery(self._fields)
 
 
 def traces(title: str, service: str, tags: str, about: str) -> Panel:
-    """A table of traces, each a link to its spans."""
+    """A table of the traces with a span of the service that has the tags; each is a link."""
     panel = table.Panel().span(WIDTH).height(HEIGHT).datasource(JAEGER)
-    return panel.title(title).description(about).with_target(_Search(JaegerSearch(service, tags)))
+    query = _Query(queryType="search", service=service, tags=tags, limit=50)
+    return panel.title(title).description(about).with_target(query)
+
+
+def trace(title: str, trace_id: str) -> Panel:
+    """One trace, span by span."""
+    panel = dashboard.Panel().type("traces").span(WIDTH).height(3 * HEIGHT).datasource(JAEGER)
+    return panel.title(title).with_target(_Query(query=trace_id))
 
 
 def choice(name: str, label: str, query: str) -> Builder[VariableModel]:
