@@ -1,6 +1,8 @@
 """The series that the services export, by their own objects, and what scraping adds to them."""
 
+import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Final, NamedTuple
 
 from mirsal_runtime.metric_names import MetricName
@@ -9,8 +11,12 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.utils import floatToGoString
 
+from mirsal_deploy.places import ROOT
+
 # What both Prometheus' own scraping and the operator's give to each series.
 SCRAPED: Final = frozenset({"job", "instance"})
+
+_WORD: Final = re.compile(r"""["']([a-z0-9_]+)["']""")
 
 
 class Series(NamedTuple):
@@ -33,6 +39,15 @@ def read_catalogue() -> Mapping[str, Series]:
         series: each for name, made in COLLECTORS.items() for series, each in _series(name, made)
     }
     return {**found, **_OF_PROMETHEUS}
+
+
+@cache
+def spoken_words() -> frozenset[str]:
+    """The texts in the services' code that a label may have for a value, as `"transient"`."""
+    sources = (
+        path for part in ("services", "shared") for path in (ROOT / part).glob("*/src/**/*.py")
+    )
+    return frozenset(word for path in sources for word in _WORD.findall(path.read_text("utf-8")))
 
 
 def _series(name: MetricName, made: MetricWrapperBase) -> Iterator[tuple[str, Series]]:

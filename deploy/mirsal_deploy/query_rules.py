@@ -9,10 +9,13 @@ from typing import Final
 
 import promql_parser as promql
 
-from mirsal_deploy.metric_catalogue import Series
+from mirsal_deploy.metric_catalogue import SCRAPED, Series, spoken_words
 
 # Functions that make sense of counters only.
 _OF_COUNTERS: Final = frozenset({"rate", "irate", "increase"})
+_OURS: Final = ("mirsal_", "automation_")
+# Plain words, alone or as a pattern's alternatives; routes and numbers are none.
+_VALUE: Final = re.compile(r"(?:^|(?<=[|]))[a-z_]{2,}(?=[|]|$)")
 # Grafana's variables, as something that PromQL reads.
 _VARIABLES: Final = (
     (re.compile(r"\$__(rate_interval|interval|range)"), "5m"),
@@ -58,8 +61,8 @@ def query_faults(query: str, catalogue: Mapping[str, Series]) -> list[str]:
 def _selector_faults(
     selector: promql.VectorSelector, catalogue: Mapping[str, Series]
 ) -> Iterator[str]:
-    name = selector.name
-    series = catalogue.get(name or "")
+    name = selector.name or ""
+    series = catalogue.get(name)
     if series is None:
         yield f"asks for {name}, which no service exports"
         return
@@ -68,6 +71,9 @@ def _selector_faults(
             yield f"asks {name} for {matcher.name}, which it does not have"
         elif matcher.name == "le" and matcher.value not in series.bounds:
             yield f"asks {name} for the bucket {matcher.value}, which it does not have"
+        elif name.startswith(_OURS) and matcher.name not in SCRAPED | {"le"}:
+            strange = set(_VALUE.findall(matcher.value)) - spoken_words()
+            yield from (f"asks {name} for {matcher.name} {each}" for each in sorted(strange))
 
 
 def _call_faults(call: promql.Call, catalogue: Mapping[str, Series]) -> Iterator[str]:

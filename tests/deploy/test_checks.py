@@ -121,6 +121,8 @@ WATCH_BREAKS = [
         "rate(mirsal_runs_stuck",
         "RunsS",
     ),
+    Break("queries", f"{WATCH}/alerts.yaml", '"box_died"', '"box_gone"', "outcome box_gone"),
+    Break("queries", f"{WATCH}/slos.yaml", "transient|expired", "trans|expired", "outcome trans"),
     Break("queries", f"{WATCH}/slos.yaml", 'le="0.25"', 'le="0.2"', "the bucket 0.2"),
     Break("queries", f"{WATCH}/slos.yaml", 'le="5.0"', 'le="5"', "the bucket 5"),
     Break(
