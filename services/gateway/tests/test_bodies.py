@@ -1,8 +1,20 @@
 """Bodies: what counts as JSON, and where a fault is said to be."""
 
+import asyncio
+from collections.abc import Iterable
+
 import orjson
 import pytest
-from gateway.bodies import JSON_DEPTH, Json, fit, parse
+from gateway.bodies import (
+    JSON_DEPTH,
+    STREAM_BYTES_A_SECOND,
+    Json,
+    Patience,
+    fit,
+    parse,
+    read_body,
+    stream_body,
+)
 from gateway.leads.schemas import LeadDraft
 from gateway.problems import Problem
 from gateway.runs.schemas import StartRun
@@ -10,6 +22,8 @@ from gateway.workflows.schemas import WorkflowDraft
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.types import Message
 
 
 def faults_of(model: type[BaseModel], raw: bytes) -> list[tuple[str, str]]:
@@ -130,3 +144,56 @@ def test_bodies_that_mean_the_same_are_the_same(value: dict[str, object]) -> Non
     else:
         assert isinstance(one, Problem)
         assert isinstance(other, Problem)
+
+
+def arriving(chunks: Iterable[bytes], *, pause: float) -> Request:
+    """A request whose body comes chunk by chunk, and never ends after the last."""
+    waiting = iter(chunks)
+
+    async def receive() -> Message:
+        await asyncio.sleep(pause)
+        return {"type": "http.request", "body": next(waiting, b""), "more_body": True}
+
+    return Request({"type": "http", "method": "POST", "headers": []}, receive)
+
+
+@pytest.mark.parametrize(
+    ("pause", "size", "patience"),
+    [
+        (1.0, 1, Patience(chunk_seconds=0.05)),
+        (0.01, 10 * STREAM_BYTES_A_SECOND, Patience(total_seconds=0.1)),
+        (0.01, 1, Patience(grace_seconds=0.1)),
+    ],
+    ids=["nothing comes", "it never ends", "it trickles"],
+)
+async def test_a_stream_has_its_time(pause: float, size: int, patience: Patience) -> None:
+    request = arriving([b"x" * size] * 1_000, pause=pause)
+    with pytest.raises(Problem) as refused:
+        async with asyncio.timeout(5):
+            async for _ in stream_body(request, limit=2**30, patience=patience):
+                pass
+    assert (refused.value.status, refused.value.is_last) == (408, True)
+
+
+async def test_the_time_of_a_stream_counts_what_is_done_with_it() -> None:
+    request = arriving([b"x" * 10_000] * 1_000, pause=0)
+    with pytest.raises(Problem, match="in time"):
+        async for _ in stream_body(request, limit=2**30, patience=Patience(total_seconds=0.1)):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_stream_that_the_server_keeps_waiting_is_not_slow() -> None:
+    request = arriving([b"x"] * 5, pause=0)
+    patience = Patience(chunk_seconds=1, grace_seconds=0.1)
+    seen = 0
+    async for _ in stream_body(request, limit=2**30, patience=patience):
+        await asyncio.sleep(0.05)
+        if (seen := seen + 1) == 5:
+            break
+    assert seen == 5
+
+
+async def test_a_body_is_counted_as_it_comes() -> None:
+    with pytest.raises(Problem) as refused:
+        await read_body(arriving([b"x" * 60] * 9, pause=0), limit=100)
+    assert (refused.value.status, refused.value.is_last) == (413, True)

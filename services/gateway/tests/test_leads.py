@@ -1,10 +1,13 @@
 """Saving, reading and importing leads."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
+import httpx
 import orjson
 import pytest
+from gateway.leads.service import MOST_IMPORTS
 
 from services.gateway.tests.conftest import AHMED, Gateway
 
@@ -142,3 +145,24 @@ async def test_an_import_says_what_it_takes(gateway: Gateway) -> None:
     assert answer.status_code == 415
     answer = await gateway.client.post(f"{PATH}s", content=b"name\n", headers=CSV)
     assert answer.status_code == 422
+
+
+async def test_more_imports_than_a_process_can_serve_are_503(gateway: Gateway) -> None:
+    release = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b'{"leadId": "a"}\n'
+        await release.wait()
+
+    async def send() -> httpx.Response:
+        return await gateway.client.post(f"{PATH}s", content=slow(), headers=NDJSON)
+
+    waiting = [asyncio.create_task(send()) for _ in range(MOST_IMPORTS)]
+    await asyncio.sleep(0.2)
+    refused = await gateway.client.post(f"{PATH}s", content=b'{"leadId": "b"}', headers=NDJSON)
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) >= 1
+    release.set()
+    assert {each.status_code for each in await asyncio.gather(*waiting)} == {200}
+    again = await gateway.client.post(f"{PATH}s", content=b'{"leadId": "b"}', headers=NDJSON)
+    assert again.status_code == 200

@@ -14,6 +14,11 @@ from gateway.problems import Fault, Problem, invalid, too_large
 BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0
 """The whole body of an ordinary request must have come within this time."""
+STREAM_SECONDS = 600.0
+"""A whole import, what is done with it included."""
+STREAM_GRACE_SECONDS = 30.0
+STREAM_BYTES_A_SECOND = 4_096
+"""A client that lets the server wait for longer than the grace sends at least so much."""
 JSON_DEPTH = 64
 MOST_MEMBERS = 200
 """Of a body itself, whose models have a few dozen: each unknown one would be a fault of its own."""
@@ -49,15 +54,26 @@ async def read_body(request: Request, *, limit: int = BODY_BYTES) -> bytes:
     return b"".join(chunks)
 
 
+class Patience(NamedTuple):
+    """How long a stream may take: between two chunks, in all, and on average (see above)."""
+
+    chunk_seconds: float = BODY_SECONDS
+    total_seconds: float = STREAM_SECONDS
+    grace_seconds: float = STREAM_GRACE_SECONDS
+
+
 async def stream_body(
-    request: Request, *, limit: int, chunk_seconds: float = BODY_SECONDS
+    request: Request, *, limit: int, patience: Patience = Patience()
 ) -> AsyncIterator[bytes]:
-    """The body's chunks. Raises as `read_body` does; the time is that between two chunks."""
-    size = 0
+    """The body's chunks. Raises as `read_body` does."""
+    size, waited = 0, 0.0
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience.total_seconds
     chunks = aiter(request.stream())
     while True:
+        asked = loop.time()
         try:
-            async with asyncio.timeout(chunk_seconds):
+            async with asyncio.timeout_at(min(asked + patience.chunk_seconds, until)):
                 chunk = await anext(chunks)
         except StopAsyncIteration:
             return
@@ -65,9 +81,12 @@ async def stream_body(
             raise slow() from error
         except ClientDisconnect as error:
             raise Problem(400, "incomplete", "Incomplete request", "The body broke off.") from error
+        waited += loop.time() - asked
         size += len(chunk)
         if size > limit:
             raise _over(limit)
+        if waited > patience.grace_seconds and size < waited * STREAM_BYTES_A_SECOND:
+            raise slow()
         yield chunk
 
 

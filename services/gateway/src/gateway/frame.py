@@ -10,13 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.problems import Problem
 
-_SECURITY = [
+SECURITY = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"cache-control", b"no-store"),
 ]
-_CSP = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+CSP = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _OTHER_ROUTE = "other"
 INTERNAL = Problem(500, "internal", "Internal error", "This is a fault of the server's.")
 
@@ -42,9 +42,9 @@ class Frame:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message.setdefault("headers", [])
-                headers.extend(_SECURITY)
+                headers.extend(SECURITY)
                 if "content-security-policy" not in Headers(raw=headers):
-                    headers.append(_CSP)
+                    headers.append(CSP)
             await send(message)
 
         try:

@@ -9,9 +9,12 @@ from gateway.leads.contact import normalise_phone, region_of
 from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView, LineFault
 from gateway.leads.store import LeadStore, NewLead
 from gateway.paging import Cursor, cut_page
-from gateway.problems import Fault, Problem, invalid, not_found
+from gateway.problems import Fault, Problem, invalid, not_found, unavailable
 
 CHUNK_LEADS = 500
+MOST_IMPORTS = 8
+"""At a time in one process: each may last for minutes."""
+BUSY_SECONDS = 10
 FAULTS_SHOWN = 100
 BREATH_LEADS = 20
 """After so many lines other calls get their turn: a phone number takes some 0.1 ms to read."""
@@ -23,6 +26,7 @@ class Leads:
     def __init__(self, store: LeadStore, default_region: str | None) -> None:
         self._store = store
         self._default_region = default_region
+        self._imports = 0
 
     async def save(
         self, caller: Principal, lead_id: str, draft: LeadDraft
@@ -49,8 +53,19 @@ class Leads:
         """Save every line that is right, and report the others.
 
         What was saved stays saved, also where the body breaks off: the same import again is
-        harmless.
+        harmless. A 503 `Problem` while `MOST_IMPORTS` others are under way.
         """
+        if self._imports >= MOST_IMPORTS:
+            raise unavailable("Too many imports are under way.", retry_after=BUSY_SECONDS)
+        self._imports += 1
+        try:
+            return await self._import(caller, chunks, reader)
+        finally:
+            self._imports -= 1
+
+    async def _import(
+        self, caller: Principal, chunks: AsyncIterable[bytes], reader: Reader
+    ) -> ImportReport:
         tally = _Tally()
         async for chunk in chunks:
             await self._take(caller, reader.feed(chunk), tally)
