@@ -16,6 +16,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
 from gateway.application import build_app
+from gateway.audit.origins import origin_of_command
 from gateway.auth.access import Role
 from gateway.auth.keys import digest_of, generate_key, hint_of
 from gateway.auth.store import KeyStore, NewKey
@@ -166,7 +167,8 @@ async def store_key(settings: GatewaySettings, workspace: str, **options: Any) -
     async with open_database(settings, purpose="tests", size=1) as database:
         digest = digest_of(key, settings.api_key_pepper)
         await KeyStore(database).add(
-            NewKey(workspace, "tests", hint_of(key), digest, **{"role": Role.EDITOR, **options})
+            NewKey(workspace, "tests", hint_of(key), digest, **{"role": Role.EDITOR, **options}),
+            origin_of_command("tests"),
         )
     return key
 

@@ -157,6 +157,13 @@ def arriving(chunks: Iterable[bytes], *, pause: float) -> Request:
     return Request({"type": "http", "method": "POST", "headers": []}, receive)
 
 
+async def read_on(request: Request, patience: Patience, *, each: float = 0) -> None:
+    """Read the stream, and do something with each chunk for so many seconds."""
+    async with asyncio.timeout(5):
+        async for _ in stream_body(request, limit=2**30, patience=patience):
+            await asyncio.sleep(each)
+
+
 @pytest.mark.parametrize(
     ("pause", "size", "patience"),
     [
@@ -169,17 +176,14 @@ def arriving(chunks: Iterable[bytes], *, pause: float) -> Request:
 async def test_a_stream_has_its_time(pause: float, size: int, patience: Patience) -> None:
     request = arriving([b"x" * size] * 1_000, pause=pause)
     with pytest.raises(Problem) as refused:
-        async with asyncio.timeout(5):
-            async for _ in stream_body(request, limit=2**30, patience=patience):
-                pass
+        await read_on(request, patience)
     assert (refused.value.status, refused.value.is_last) == (408, True)
 
 
 async def test_the_time_of_a_stream_counts_what_is_done_with_it() -> None:
     request = arriving([b"x" * 10_000] * 1_000, pause=0)
     with pytest.raises(Problem, match="in time"):
-        async for _ in stream_body(request, limit=2**30, patience=Patience(total_seconds=0.1)):
-            await asyncio.sleep(0.02)
+        await read_on(request, Patience(total_seconds=0.1), each=0.02)
 
 
 async def test_a_stream_that_the_server_keeps_waiting_is_not_slow() -> None:

@@ -41,7 +41,7 @@ def fill(path: str, name: str, payload: str) -> str:
 async def ask(gateway: Gateway, path: str, place: str, name: str, payload: str) -> httpx.Response:
     """One call with the payload in one parameter."""
     query = {name: payload} if place == "query" else {}
-    headers = {name: payload.encode()} if place == "header" else {}
+    headers = [(name.encode(), payload.encode())] if place == "header" else []
     return await gateway.client.get(fill(path, name, payload), params=query, headers=headers)
 
 
@@ -113,13 +113,13 @@ async def test_a_header_is_never_read_as_sql(gateway: Gateway, header: str) -> N
     rows = await count_rows(gateway)
     for payload in PAYLOADS:
         answer = await gateway.client.put(
-            "/api/automation/lead/ahmed", json={}, headers={header: payload.encode()}
+            "/api/automation/lead/ahmed", json={}, headers=[(header.encode(), payload.encode())]
         )
         assert answer.status_code < 500, (payload, answer.text)
         answer = await gateway.client.post(
             "/api/automation/workflow/welcome/run",
             json={"leadId": "nobody"},
-            headers={header: payload.encode()},
+            headers=[(header.encode(), payload.encode())],
         )
         assert answer.status_code in {401, 404, 412, 422}, (payload, answer.text)
     assert await count_rows(gateway) == rows

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.audit import endpoints as audit
 from gateway.auth import endpoints as keys
 from gateway.auth.admission import Admission
 from gateway.auth.guard import GuardedRoute
@@ -77,7 +78,7 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     routers = [runs.router, events.router, controls.router, executions.router, code.router]
-    routers += [workflows.router, leads.router, letters.router, keys.router]
+    routers += [workflows.router, leads.router, letters.router, keys.router, audit.router]
     routers += [health.router, docs_router]
     if with_metrics:
         routers.append(health.metrics_router)

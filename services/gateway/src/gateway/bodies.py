@@ -62,8 +62,11 @@ class Patience(NamedTuple):
     grace_seconds: float = STREAM_GRACE_SECONDS
 
 
+PATIENCE = Patience()
+
+
 async def stream_body(
-    request: Request, *, limit: int, patience: Patience = Patience()
+    request: Request, *, limit: int, patience: Patience = PATIENCE
 ) -> AsyncIterator[bytes]:
     """The body's chunks. Raises as `read_body` does."""
     size, waited = 0, 0.0

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import typer
 
+from gateway.audit.commands import audit
+from gateway.audit.origins import origin_of_command
 from gateway.auth.access import Role, Scope, scopes_of
 from gateway.auth.keys import PREFIX, digest_of, generate_key, hint_of, is_key
 from gateway.auth.schemas import LONGEST_OVERLAP_HOURS
@@ -20,6 +22,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys, name="keys")
 workspaces = typer.Typer(no_args_is_help=True, help="Workspaces.")
 app.add_typer(workspaces, name="workspaces")
+app.add_typer(audit, name="audit")
 
 Workspace = Annotated[str, typer.Option(help="Whose leads and workflows the key opens.")]
 Name = Annotated[str, typer.Option(help="What the key is for.")]
@@ -27,6 +30,7 @@ RoleOption = Annotated[Role, typer.Option(help="What the key may do in its works
 AnswerT = TypeVar("AnswerT")
 KeyId = Annotated[UUID, typer.Argument(help="The id that `list` shows.")]
 CREATED_BY = "mirsal keys"
+LIMITED_BY = "mirsal workspaces"
 KEY_SETTING = "MIRSAL_API_KEY"
 
 
@@ -76,7 +80,7 @@ def create(
         None if days is None else timedelta(days=days),
         CREATED_BY,
     )
-    _run(settings, lambda store: store.add(new))
+    _run(settings, lambda store: store.add(new, origin_of_command(CREATED_BY)))
     typer.echo(key)
 
 
@@ -99,7 +103,7 @@ def ensure(
     settings = _settings()
     digest = digest_of(key, settings.api_key_pepper)
     new = NewKey(workspace, name, hint_of(key), digest, role)
-    _run(settings, lambda store: store.ensure(new))
+    _run(settings, lambda store: store.ensure(new, origin_of_command(CREATED_BY)))
 
 
 @keys.command("list")
@@ -129,7 +133,7 @@ def rotate(
             hint=hint_of(key),
             digest=digest_of(key, settings.api_key_pepper),
             overlap=timedelta(hours=hours),
-            created_by=CREATED_BY,
+            origin=origin_of_command(CREATED_BY),
         ),
     )
     if new is None:
@@ -140,7 +144,9 @@ def rotate(
 @keys.command()
 def revoke(key_id: KeyId) -> None:
     """End a key, on all gateways within a second."""
-    if not _run(_settings(), lambda store: store.revoke(key_id)):
+    if not _run(
+        _settings(), lambda store: store.revoke(key_id, None, origin_of_command(CREATED_BY))
+    ):
         _give_up("there is no such key")
 
 
@@ -152,7 +158,8 @@ def limit(
     ] = None,
 ) -> None:
     """Give a workspace a rate limit in place of the addresses'; a key's own goes before it."""
-    _run(_settings(), lambda store: store.set_workspace_limit(workspace, per_minute))
+    origin = origin_of_command(LIMITED_BY, workspace)
+    _run(_settings(), lambda store: store.set_workspace_limit(per_minute, origin))
 
 
 def _line_of(row: KeyRow) -> str:

@@ -59,6 +59,16 @@ def read_cursor(text: str | None) -> Cursor:
         ) from error
 
 
+def read_number(cursor: Cursor, *, most: int = 2**31 - 1) -> int:
+    """The number after which a list goes on that is ordered by numbers. Raises a 422 `Problem`."""
+    if not cursor.id:
+        return 0
+    if not (cursor.id.isascii() and cursor.id.isdecimal()) or int(cursor.id) > most:
+        text = "is not a cursor of this list: pass nextCursor on as it is"
+        raise invalid([Fault(text, parameter="cursor")])
+    return int(cursor.id)
+
+
 def cut_page(
     items: Sequence[ItemT], limit: int, place: Callable[[ItemT], Cursor]
 ) -> tuple[Sequence[ItemT], str | None]:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.runs.launch import Call
-from gateway.services import caller_of
+from gateway.services import actor_of, caller_of
 from gateway.shapes import Answer
 
 JSON = "application/json"
@@ -25,6 +25,12 @@ def call_of(request: Request, route: str, says: bytes, traceparent: str) -> Call
     return Call(
         caller_of(request), route, request.headers.get("idempotency-key"), says, traceparent
     )
+
+
+def acting_call_of(request: Request, route: str, says: bytes, traceparent: str) -> Call:
+    """As `call_of`, for calls that the audit log tells of."""
+    call = call_of(request, route, says, traceparent)
+    return call._replace(caller=actor_of(request))
 
 
 def traceparent_of(request: Request) -> str:

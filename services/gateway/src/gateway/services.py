@@ -13,6 +13,8 @@ from mirsal_runtime.health import Check
 from mirsal_runtime.topics import TopicsPresent, open_board
 from starlette.requests import Request
 
+from gateway.audit.store import AuditStore
+from gateway.audit.trail import Trail
 from gateway.auth.admission import Door, Limits
 from gateway.auth.bearer import Bearer, Claims
 from gateway.auth.guard import PRINCIPAL
@@ -58,6 +60,7 @@ class Services(NamedTuple):
     """What endpoints call, one for each noun."""
 
     door: Door
+    trail: Trail
     key_ring: KeyRing
     workflows: Workflows
     leads: Leads
@@ -82,6 +85,12 @@ def caller_of(request: Request) -> Principal:
     """Who calls, as the door found out."""
     principal: Principal = request.scope["state"][PRINCIPAL]
     return principal
+
+
+def actor_of(request: Request) -> Principal:
+    """Who calls and from where, for calls that the audit log tells of."""
+    address = "" if request.client is None else request.client.host
+    return caller_of(request)._replace(address=address)
 
 
 @asynccontextmanager
@@ -112,16 +121,19 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         runs = Runs(launcher, RunStore(views), starts, lookout)
         letters = LetterStore(views)
         keys = KeyStore(own)
+        trail = Trail(AuditStore(own))
+        stack.callback(asyncio.create_task(trail.keep_chain()).cancel)
         stack.callback(asyncio.create_task(_sweep(starts)).cancel)
         yield Services(
             door=_build_door(settings, stack, keys, limiter),
-            key_ring=KeyRing(keys, settings.api_key_pepper),
+            trail=trail,
+            key_ring=KeyRing(keys, settings.api_key_pepper, trail),
             workflows=workflows,
-            leads=Leads(LeadStore(own), settings.default_region),
+            leads=Leads(LeadStore(own), settings.default_region, trail),
             starts=Starts(finder, GraphShelf(workflow_store), launcher),
             runs=runs,
-            controls=Controls(runs, ControlStore(views), launcher, intake),
-            letters=Letters(letters, launcher, intake),
+            controls=Controls(runs, ControlStore(views), launcher, intake, trail),
+            letters=Letters(letters, launcher, intake, trail),
             direct=DirectCalls(finder, launcher),
             executions=Executions(launcher, ExecutionStore(views), starts, workflows, lookout),
             lookout=lookout,

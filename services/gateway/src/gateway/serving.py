@@ -52,7 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._start_clock(self.bounds.header_seconds)
         if surplus >= 0:
-            self.app = _BUSY  # type: ignore[assignment] # Starlette's types, uvicorn's are its own
+            self.app = _BUSY
         if surplus >= self.bounds.connections:
             transport.abort()
 

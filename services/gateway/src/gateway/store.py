@@ -1,9 +1,9 @@
 """The gateway's way to PostgreSQL: every call has a deadline, and says when the server is away."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import structlog
@@ -11,6 +11,9 @@ from mirsal_runtime.postgres import open_pool
 
 from gateway.deadlines import within
 from gateway.settings import GatewaySettings
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
 
 ROLE = "gateway"
 CALL_SECONDS = 3.5
@@ -20,6 +23,8 @@ LOCK_SECONDS = 2.0
 CLOSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
+
+AnswerT = TypeVar("AnswerT")
 
 _AWAY = (
     OSError,
@@ -43,6 +48,22 @@ class DatabaseUnavailable(Exception):
     """PostgreSQL did not answer in time: whether a write counts is open."""
 
 
+class Transaction:
+    """Statements of one transaction, while `Database.transact` runs."""
+
+    def __init__(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+        """The statement's rows."""
+        return await self._connection.fetch(statement, *values)
+
+    async def fetch_row(self, statement: str, *values: Any) -> asyncpg.Record | None:
+        """The statement's first row."""
+        rows = await self.fetch(statement, *values)
+        return rows[0] if rows else None
+
+
 class Database:
     """A pool of connections whose calls raise `DatabaseUnavailable` within `CALL_SECONDS`."""
 
@@ -51,17 +72,23 @@ class Database:
 
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """The statement's rows."""
-        try:
+        with _unavailable():
             return await within(CALL_SECONDS, self._pool.fetch(statement, *values))
-        except _AWAY as error:
-            raise DatabaseUnavailable(f"PostgreSQL did not answer: {error!r}") from error
-        except _NOT_MIGRATED as error:
-            raise DatabaseUnavailable(f"the database is not migrated: {error}") from error
 
     async def fetch_row(self, statement: str, *values: Any) -> asyncpg.Record | None:
         """The statement's first row."""
         rows = await self.fetch(statement, *values)
         return rows[0] if rows else None
+
+    async def transact(self, work: Callable[["Transaction"], Awaitable[AnswerT]]) -> AnswerT:
+        """What `work` gives, whose statements count together or, if it raises, not at all."""
+
+        async def run() -> AnswerT:
+            async with self._pool.acquire() as connection, connection.transaction():
+                return await work(Transaction(connection))
+
+        with _unavailable():
+            return await within(CALL_SECONDS, run())
 
     async def check(self) -> str | None:
         """Readiness: None, or what is wrong, in words that anybody may read."""
@@ -71,6 +98,16 @@ class Database:
             log.warning("database_check_failed", error=str(error))
             return "PostgreSQL does not answer, or is not migrated"
         return None
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except _AWAY as error:
+        raise DatabaseUnavailable(f"PostgreSQL did not answer: {error!r}") from error
+    except _NOT_MIGRATED as error:
+        raise DatabaseUnavailable(f"the database is not migrated: {error}") from error
 
 
 @asynccontextmanager

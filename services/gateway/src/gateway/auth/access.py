@@ -32,6 +32,7 @@ class Scope(StrEnum):
     LETTERS_REPLAY = "letters:replay"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
+    AUDIT_READ = "audit:read"
 
 
 Route: TypeAlias = tuple[str, str]
@@ -50,6 +51,7 @@ LEAST_ROLES: Final[Mapping[Scope, Role]] = {
     Scope.CODE_RUN: Role.EDITOR,
     Scope.KEYS_READ: Role.OWNER,
     Scope.KEYS_WRITE: Role.OWNER,
+    Scope.AUDIT_READ: Role.OWNER,
 }
 
 _API: Final = "/api/automation"
@@ -87,6 +89,7 @@ GUARDED: Final[Mapping[Route, Scope]] = {
     ("POST", f"{_API}/keys"): Scope.KEYS_WRITE,
     ("POST", f"{_API}/key/{{keyId}}/rotate"): Scope.KEYS_WRITE,
     ("DELETE", f"{_API}/key/{{keyId}}"): Scope.KEYS_WRITE,
+    ("GET", f"{_API}/audit"): Scope.AUDIT_READ,
 }
 OPEN: Final[frozenset[Route]] = frozenset(
     {

@@ -12,7 +12,7 @@ from gateway.bodies import read_model
 from gateway.documents import gives, refusals, takes
 from gateway.paging import PAGE_ITEMS, CursorText, Limit
 from gateway.replies import reply
-from gateway.services import caller_of, services_of
+from gateway.services import actor_of, services_of
 
 router = APIRouter(prefix="/api/automation", tags=["Keys"], route_class=GuardedRoute)
 
@@ -57,7 +57,7 @@ _LOCATION = {"Location": "The key's path."}
 async def list_keys(
     request: Request, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
 ) -> Response:
-    return reply(await services_of(request).key_ring.list_keys(caller_of(request), cursor, limit))
+    return reply(await services_of(request).key_ring.list_keys(actor_of(request), cursor, limit))
 
 
 @router.post(
@@ -72,7 +72,7 @@ async def list_keys(
 )
 async def make_key(request: Request) -> Response:
     draft = await read_model(request, KeyDraft)
-    made = await services_of(request).key_ring.make(caller_of(request), draft)
+    made = await services_of(request).key_ring.make(actor_of(request), draft)
     return reply(made, 201, headers={"Location": KEY_PATH + made.key_id})
 
 
@@ -82,7 +82,7 @@ async def make_key(request: Request) -> Response:
     responses={200: gives(KeyView, _VIEW), **refusals(404)},
 )
 async def read_key(request: Request, key_id: KeyId) -> Response:
-    return reply(await services_of(request).key_ring.read(caller_of(request), key_id))
+    return reply(await services_of(request).key_ring.read(actor_of(request), key_id))
 
 
 @router.post(
@@ -100,7 +100,7 @@ async def read_key(request: Request, key_id: KeyId) -> Response:
 )
 async def rotate_key(request: Request, key_id: KeyId) -> Response:
     wanted = await read_model(request, Rotation)
-    made = await services_of(request).key_ring.rotate(caller_of(request), key_id, wanted)
+    made = await services_of(request).key_ring.rotate(actor_of(request), key_id, wanted)
     return reply(made, 201, headers={"Location": KEY_PATH + made.key_id})
 
 
@@ -114,4 +114,4 @@ async def rotate_key(request: Request, key_id: KeyId) -> Response:
     },
 )
 async def revoke_key(request: Request, key_id: KeyId) -> Response:
-    return reply(await services_of(request).key_ring.revoke(caller_of(request), key_id))
+    return reply(await services_of(request).key_ring.revoke(actor_of(request), key_id))

@@ -1,16 +1,23 @@
 """Making, showing, rotating and revoking a workspace's API keys."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pydantic import SecretStr
 
+from gateway.audit.entries import Action, Entry
+from gateway.audit.origins import origin_of
+from gateway.audit.trail import Trail
 from gateway.auth.access import scopes_of
 from gateway.auth.keys import digest_of, generate_key, hint_of
 from gateway.auth.schemas import KeyDraft, KeyMade, KeyPage, KeyView, Principal, Rotation
 from gateway.auth.store import KeyRow, KeyStore, NewKey, place_of
 from gateway.paging import Cursor, cut_page, read_cursor
 from gateway.problems import Fault, Problem, access_denied, invalid, not_found
+
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
 
 _FIRST_ID = UUID(int=0)
 
@@ -21,9 +28,10 @@ class KeyRing:
     Nobody gives a key what they may not do themselves, nor gets a successor to such a key.
     """
 
-    def __init__(self, store: KeyStore, pepper: SecretStr) -> None:
+    def __init__(self, store: KeyStore, pepper: SecretStr, trail: Trail) -> None:
         self._store = store
         self._pepper = pepper
+        self._trail = trail
 
     async def make(self, caller: Principal, draft: KeyDraft) -> KeyMade:
         """A new key, which is shown this once."""
@@ -45,13 +53,16 @@ class KeyRing:
                 draft.rate_limit_per_minute,
                 None if draft.lifetime_days is None else timedelta(days=draft.lifetime_days),
                 caller.name,
-            )
+            ),
+            origin_of(caller),
         )
         return KeyMade(**_members_of(row), key=key)
 
     async def read(self, caller: Principal, key_id: str) -> KeyView:
         """One key."""
-        return KeyView(**_members_of(await self._find(caller, key_id)))
+        view = KeyView(**_members_of(await self._find(caller, key_id)))
+        await self._trail.record(Entry(origin_of(caller), Action.KEY_READ, view.key_id))
+        return view
 
     async def list_keys(self, caller: Principal, cursor_text: str | None, limit: int) -> KeyPage:
         """A page of the workspace's keys, with those that may no longer be used."""
@@ -59,6 +70,8 @@ class KeyRing:
         place = (after.at, _id_in(after))
         found = await self._store.list_keys(caller.workspace, place, limit + 1)
         rows, cursor = cut_page(found, limit, place_of)
+        seen: JsonObject = {"items": len(rows)}
+        await self._trail.record(Entry(origin_of(caller), Action.KEYS_LISTED, "", after=seen))
         return KeyPage(items=[KeyView(**_members_of(row)) for row in rows], next_cursor=cursor)
 
     async def rotate(self, caller: Principal, key_id: str, wanted: Rotation) -> KeyMade:
@@ -73,7 +86,7 @@ class KeyRing:
             hint=hint_of(key),
             digest=digest_of(key, self._pepper),
             overlap=timedelta(hours=wanted.overlap_hours),
-            created_by=caller.name,
+            origin=origin_of(caller),
         )
         if new is None:
             text = "The key may not be used any more, or was rotated already."
@@ -83,8 +96,8 @@ class KeyRing:
     async def revoke(self, caller: Principal, key_id: str) -> KeyView:
         """The key, which may not be used from now on; said again, nothing changes."""
         row = await self._find(caller, key_id)
-        await self._store.revoke(row.id, caller.workspace)
-        return await self.read(caller, key_id)
+        await self._store.revoke(row.id, caller.workspace, origin_of(caller))
+        return KeyView(**_members_of(await self._find(caller, key_id)))
 
     async def _find(self, caller: Principal, key_id: str) -> KeyRow:
         try:

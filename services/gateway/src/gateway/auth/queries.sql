@@ -31,7 +31,11 @@ VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (digest) DO UPDATE
    SET workspace = excluded.workspace, name = excluded.name, role = excluded.role, scopes = NULL,
        workflow_ids = NULL, revoked_at = NULL, expires_at = NULL
-RETURNING id;
+ WHERE (api_keys.workspace, api_keys.name, api_keys.role, api_keys.scopes, api_keys.workflow_ids,
+        api_keys.revoked_at, api_keys.expires_at)
+    IS DISTINCT FROM (excluded.workspace, excluded.name, excluded.role, NULL, NULL, NULL, NULL)
+RETURNING id, workspace, name, hint, role, scopes, workflow_ids, rate_limit_per_minute, created_by,
+          created_at, expires_at, revoked_at, last_used_at, replaced_by;
 
 -- name: rotate_key
 -- Put a new key in the place of one that may be used and has no successor. The old one works for
@@ -84,10 +88,18 @@ SELECT id, workspace, name, hint, role, scopes, workflow_ids, rate_limit_per_min
  LIMIT $4;
 
 -- name: revoke_key
+-- `is_new`: it was not revoked before.
+WITH old AS (
+    SELECT id, revoked_at
+      FROM api_keys
+     WHERE id = $1 AND ($2::text IS NULL OR workspace = $2)
+       FOR UPDATE
+)
 UPDATE api_keys
-   SET revoked_at = coalesce(revoked_at, now())
- WHERE id = $1 AND ($2::text IS NULL OR workspace = $2)
-RETURNING id;
+   SET revoked_at = coalesce(api_keys.revoked_at, now())
+  FROM old
+ WHERE api_keys.id = old.id
+RETURNING api_keys.workspace, api_keys.name, api_keys.hint, old.revoked_at IS NULL AS is_new;
 
 -- name: read_workspace_limits
 SELECT workspace, rate_limit_per_minute FROM workspace_limits WHERE workspace = ANY ($1::text[]);

@@ -30,6 +30,8 @@ class Principal(NamedTuple):
     scopes: frozenset[Scope] = frozenset()
     workflow_ids: frozenset[str] | None = None
     """The workflows that it may use; None is all of the workspace."""
+    address: str = ""
+    """From where it calls, for the audit log: `gateway.services.actor_of` fills it in."""
 
     def may_use(self, workflow_id: str) -> bool:
         """Whether the caller was granted this workflow, if there is one."""

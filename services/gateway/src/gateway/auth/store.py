@@ -2,16 +2,21 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import asyncpg
 from mirsal_runtime.queries import load_queries
 
+from gateway.audit.entries import Action, Describe, Entry, Origin
+from gateway.audit.store import change, record
 from gateway.auth.access import Role, Scope, scopes_of
 from gateway.auth.schemas import Principal
 from gateway.paging import START, Cursor
-from gateway.store import Database
+from gateway.store import Database, Transaction
+
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
 
 _SQL = load_queries("gateway.auth")
 _FIRST_ID = UUID(int=0)
@@ -68,19 +73,18 @@ class KeyStore:
         """Note that these keys were used now."""
         await self._database.fetch(_SQL["touch_keys"], [UUID(each) for each in key_ids])
 
-    async def add(self, key: NewKey) -> KeyRow:
+    async def add(self, key: NewKey, origin: Origin) -> KeyRow:
         """Store a new key."""
-        row = await self._database.fetch_row(_SQL["add_key"], *key)
-        if row is None:
+        describe = _describe(origin, Action.KEY_MADE)
+        rows = await change(self._database, describe, _SQL["add_key"], *key)
+        if not rows:
             raise ValueError("this key is stored already")
-        return _key_row(row)
+        return _key_row(rows[0])
 
-    async def ensure(self, key: NewKey) -> UUID:
-        """Have the key there and usable, with its role's scopes and no end; the row's id."""
-        row = await self._database.fetch_row(_SQL["ensure_key"], *key[:5])
-        if row is None:
-            raise ValueError("the key was not stored")
-        return UUID(str(row["id"]))
+    async def ensure(self, key: NewKey, origin: Origin) -> None:
+        """Have the key there and usable, with its role's scopes and no end."""
+        describe = _describe(origin, Action.KEY_MADE)
+        await change(self._database, describe, _SQL["ensure_key"], *key[:5])
 
     async def rotate(
         self,
@@ -90,13 +94,26 @@ class KeyStore:
         hint: str,
         digest: bytes,
         overlap: timedelta,
-        created_by: str | None = None,
+        origin: Origin,
     ) -> KeyRow | None:
         """The key's successor; None where the key may not be used or has one already."""
-        row = await self._database.fetch_row(
-            _SQL["rotate_key"], key_id, workspace, hint, digest, overlap, created_by
+
+        def describe(rows: Sequence[asyncpg.Record]) -> Entry | None:
+            made = _describe(origin, Action.KEY_ROTATED)(rows)
+            return None if made is None else made._replace(before={"keyId": str(key_id)})
+
+        rows = await change(
+            self._database,
+            describe,
+            _SQL["rotate_key"],
+            key_id,
+            workspace,
+            hint,
+            digest,
+            overlap,
+            origin.name,
         )
-        return None if row is None else _key_row(row)
+        return _key_row(rows[0]) if rows else None
 
     async def read(self, key_id: UUID, workspace: str) -> KeyRow | None:
         """One key."""
@@ -114,9 +131,17 @@ class KeyStore:
         """All keys, or those of one workspace, oldest first."""
         return await self.list_keys(workspace, (START.at, _FIRST_ID), _ALL)
 
-    async def revoke(self, key_id: UUID, workspace: str | None = None) -> bool:
+    async def revoke(self, key_id: UUID, workspace: str | None, origin: Origin) -> bool:
         """Whether there is such a key; it may not be used from now on."""
-        return await self._database.fetch_row(_SQL["revoke_key"], key_id, workspace) is not None
+
+        def describe(rows: Sequence[asyncpg.Record]) -> Entry | None:
+            if not rows or not rows[0]["is_new"]:
+                return None
+            of_workspace = origin._replace(workspace=rows[0]["workspace"])
+            before: JsonObject = {"name": rows[0]["name"], "hint": rows[0]["hint"]}
+            return Entry(of_workspace, Action.KEY_REVOKED, str(key_id), before)
+
+        return bool(await change(self._database, describe, _SQL["revoke_key"], key_id, workspace))
 
     async def read_workspace_limits(self, workspaces: Sequence[str]) -> list[int | None]:
         """The workspaces' own limits; None for one that has none."""
@@ -124,12 +149,45 @@ class KeyStore:
         limits = {row["workspace"]: row["rate_limit_per_minute"] for row in rows}
         return [limits.get(workspace) for workspace in workspaces]
 
-    async def set_workspace_limit(self, workspace: str, limit: int | None) -> None:
-        """Give the workspace a limit of its own, or take it away."""
-        if limit is None:
-            await self._database.fetch(_SQL["drop_workspace_limit"], workspace)
-        else:
-            await self._database.fetch(_SQL["set_workspace_limit"], workspace, limit)
+    async def set_workspace_limit(self, limit: int | None, origin: Origin) -> None:
+        """Give the origin's workspace a limit of its own, or take it away."""
+        workspace = origin.workspace
+
+        async def work(transaction: Transaction) -> None:
+            found = await transaction.fetch_row(_SQL["read_workspace_limits"], [workspace])
+            before = None if found is None else found["rate_limit_per_minute"]
+            if limit is None:
+                await transaction.fetch(_SQL["drop_workspace_limit"], workspace)
+            else:
+                await transaction.fetch(_SQL["set_workspace_limit"], workspace, limit)
+            if before != limit:
+                name, limited = "rateLimitPerMinute", Action.WORKSPACE_LIMITED
+                entry = Entry(origin, limited, workspace, {name: before}, {name: limit})
+                await record(transaction, entry)
+
+        await self._database.transact(work)
+
+
+def _describe(origin: Origin, action: Action) -> Describe:
+    """How the log tells of the key in a statement's first row."""
+
+    def describe(rows: Sequence[asyncpg.Record]) -> Entry | None:
+        if not rows:
+            return None
+        row = _key_row(rows[0])
+        after: JsonObject = {
+            "name": row.name,
+            "hint": row.hint,
+            "role": row.role.value,
+            "scopes": [*sorted(row.scopes)],
+            "workflowIds": None if row.workflow_ids is None else [*sorted(row.workflow_ids)],
+            "rateLimitPerMinute": row.rate_limit_per_minute,
+            "expiresAt": None if row.expires_at is None else row.expires_at.isoformat(),
+        }
+        of_workspace = origin._replace(workspace=row.workspace)
+        return Entry(of_workspace, action, str(row.id), None, after)
+
+    return describe
 
 
 def place_of(row: KeyRow) -> Cursor:

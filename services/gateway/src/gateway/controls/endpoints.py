@@ -12,7 +12,7 @@ from gateway.bodies import read_model
 from gateway.controls.schemas import ControlAccepted, Decide
 from gateway.documents import gives, refusals, takes
 from gateway.executions.endpoints import IDEMPOTENCY
-from gateway.replies import call_of, reply, traceparent_of
+from gateway.replies import acting_call_of, reply, traceparent_of
 from gateway.runs.endpoints import RUN
 from gateway.services import services_of
 
@@ -47,7 +47,7 @@ def _describe(*statuses: int, **extra: Any) -> dict[str, Any]:
 )
 async def cancel_run(request: Request, run_id: RunId) -> Response:
     with telemetry.span("cancel run", parent=traceparent_of(request), kind="server") as span:
-        call = call_of(request, "cancel-run", run_id.encode(), span.traceparent)
+        call = acting_call_of(request, "cancel-run", run_id.encode(), span.traceparent)
         return _reply(await services_of(request).controls.cancel(call, run_id))
 
 
@@ -62,7 +62,7 @@ async def cancel_run(request: Request, run_id: RunId) -> Response:
 )
 async def retry_run(request: Request, run_id: RunId) -> Response:
     with telemetry.span("retry run", parent=traceparent_of(request), kind="server") as span:
-        call = call_of(request, "retry-run", run_id.encode(), span.traceparent)
+        call = acting_call_of(request, "retry-run", run_id.encode(), span.traceparent)
         return _reply(await services_of(request).controls.retry(call, run_id))
 
 
@@ -82,7 +82,7 @@ async def decide_execution(
     wanted = await read_model(request, Decide)
     says = f"{execution_id}/{wanted.verdict}".encode()
     with telemetry.span("decide", parent=traceparent_of(request), kind="server") as span:
-        call = call_of(request, "decide-execution", says, span.traceparent)
+        call = acting_call_of(request, "decide-execution", says, span.traceparent)
         return _reply(await services_of(request).controls.decide(call, execution_id, wanted))
 
 

@@ -7,12 +7,15 @@ from typing import Final
 
 from mirsal_contracts.controls import CancelRun, ResolveExecution, RetryRun
 
+from gateway.audit.entries import Action, Entry
+from gateway.audit.origins import origin_of
+from gateway.audit.trail import Trail
 from gateway.controls.schemas import ControlAccepted, Decide
 from gateway.controls.store import ControlStore
 from gateway.controls.wishes import MakeWish, publish_wishes, write_wish
 from gateway.problems import Problem, conflict, not_found
 from gateway.publishing import Intake
-from gateway.runs.launch import Call, Deadlines, Launcher
+from gateway.runs.launch import Call, Claimed, Deadlines, Launcher
 from gateway.runs.schemas import FINAL_RUNS, RunView
 from gateway.runs.service import RUN_PATH, Runs
 from gateway.store import DatabaseUnavailable
@@ -28,11 +31,19 @@ class Controls:
     is not, since the first one may have changed what is seen.
     """
 
-    def __init__(self, runs: Runs, store: ControlStore, launcher: Launcher, intake: Intake) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        store: ControlStore,
+        launcher: Launcher,
+        intake: Intake,
+        trail: Trail,
+    ) -> None:
         self._runs = runs
         self._store = store
         self._launcher = launcher
         self._intake = intake
+        self._trail = trail
 
     async def cancel(self, call: Call, run_id: str) -> ControlAccepted:
         """Have the run end."""
@@ -40,7 +51,9 @@ class Controls:
         def refuse(run: RunView) -> Problem | None:
             return conflict(f"The run is {run.status}.") if run.status in FINAL_RUNS else None
 
-        return await self._control_run(call, run_id, refuse, lambda ids: CancelRun(**ids))
+        return await self._control_run(
+            call, run_id, refuse, Action.RUN_CANCELLED, lambda ids: CancelRun(**ids)
+        )
 
     async def retry(self, call: Call, run_id: str) -> ControlAccepted:
         """Have the run go on from what failed or was cancelled."""
@@ -52,7 +65,9 @@ class Controls:
                 return conflict(f"The run ended more than {LONGEST_REST.days} days ago.")
             return None
 
-        return await self._control_run(call, run_id, refuse, lambda ids: RetryRun(**ids))
+        return await self._control_run(
+            call, run_id, refuse, Action.RUN_RETRIED, lambda ids: RetryRun(**ids)
+        )
 
     async def decide(self, call: Call, execution_id: str, wanted: Decide) -> ControlAccepted:
         """Say what became of an execution that rests."""
@@ -70,10 +85,19 @@ class Controls:
                 raise conflict(f"The execution is {found.status}: there is nothing to decide.")
             if wanted.verdict == "resend" and found.is_failing:
                 raise conflict("The run has failed elsewhere: nothing of it is sent any more.")
+        control_id = self._name(call, claimed)
+        entry = Entry(
+            origin_of(call.caller),
+            Action.EXECUTION_DECIDED,
+            execution_id,
+            {"status": found.status},
+            {"controlId": control_id, "verdict": wanted.verdict, "attempt": found.attempt},
+        )
+        await self._trail.record(entry, until=deadlines.answer)
         return await self._publish(
             call,
             found.run_id,
-            claimed.stem,
+            control_id,
             deadlines,
             lambda ids: ResolveExecution(
                 **ids,
@@ -89,6 +113,7 @@ class Controls:
         call: Call,
         run_id: str,
         refuse: Callable[[RunView], Problem | None],
+        action: Action,
         make: MakeWish,
     ) -> ControlAccepted:
         deadlines = Deadlines.from_now()
@@ -103,12 +128,18 @@ class Controls:
         refusal = None if claimed.is_repeated else refuse(run)
         if refusal is not None:
             raise refusal
-        return await self._publish(call, run.run_id, claimed.stem, deadlines, make)
+        control_id = self._name(call, claimed)
+        entry = Entry(origin_of(call.caller), action, run.run_id, {"status": run.status})
+        asked = entry._replace(after={"controlId": control_id})
+        await self._trail.record(asked, until=deadlines.answer)
+        return await self._publish(call, run.run_id, control_id, deadlines, make)
+
+    def _name(self, call: Call, claimed: Claimed) -> str:
+        return self._launcher.issuer.name("control", call.caller.workspace, claimed.stem)
 
     async def _publish(
-        self, call: Call, run_id: str, stem: bytes, deadlines: Deadlines, make: MakeWish
+        self, call: Call, run_id: str, control_id: str, deadlines: Deadlines, make: MakeWish
     ) -> ControlAccepted:
-        control_id = self._launcher.issuer.name("control", call.caller.workspace, stem)
         await publish_wishes(
             self._intake,
             [write_wish(call, run_id, control_id, make)],

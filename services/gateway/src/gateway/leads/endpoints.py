@@ -14,7 +14,7 @@ from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView
 from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
 from gateway.problems import Problem
 from gateway.replies import reply
-from gateway.services import caller_of, services_of
+from gateway.services import actor_of, services_of
 from gateway.shapes import Identifier
 
 router = APIRouter(prefix="/api/automation", tags=["Leads"], route_class=GuardedRoute)
@@ -64,7 +64,7 @@ async def save_lead(
     lead_id: Annotated[Identifier, Path(alias="leadId", description="The lead's id.")],
 ) -> Response:
     draft = await read_model(request, LeadDraft)
-    view, is_new = await services_of(request).leads.save(caller_of(request), lead_id, draft)
+    view, is_new = await services_of(request).leads.save(actor_of(request), lead_id, draft)
     return reply(view, 201 if is_new else 200)
 
 
@@ -76,7 +76,7 @@ async def save_lead(
 async def read_lead(
     request: Request, lead_id: Annotated[str, Path(alias="leadId", description="The lead's id.")]
 ) -> Response:
-    return reply(await services_of(request).leads.read(caller_of(request), lead_id))
+    return reply(await services_of(request).leads.read(actor_of(request), lead_id))
 
 
 @router.get(
@@ -92,7 +92,7 @@ async def list_leads(
     request: Request, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
 ) -> Response:
     leads = services_of(request).leads
-    return reply(await leads.list_leads(caller_of(request), read_cursor(cursor), limit))
+    return reply(await leads.list_leads(actor_of(request), read_cursor(cursor), limit))
 
 
 @router.post(
@@ -132,5 +132,5 @@ async def import_leads(request: Request) -> Response:
         known = " or ".join(("application/x-ndjson", "text/csv"))
         raise Problem(415, "media-type", "Unsupported media type", f"Send {known}.")
     chunks = stream_body(request, limit=IMPORT_BYTES)
-    report = await services_of(request).leads.import_leads(caller_of(request), chunks, reader())
+    report = await services_of(request).leads.import_leads(actor_of(request), chunks, reader())
     return reply(report)

@@ -27,6 +27,13 @@ SELECT lead_id, name, email, phone, locale, time_zone, tags, fields, consent, cr
   FROM leads
  WHERE workspace = $1 AND lead_id = $2;
 
+-- name: read_for_change
+SELECT lead_id, name, email, phone, locale, time_zone, tags, fields, consent, created_at,
+       updated_at
+  FROM leads
+ WHERE workspace = $1 AND lead_id = $2
+   FOR UPDATE;
+
 -- name: list
 SELECT lead_id, name, email, phone, locale, time_zone, tags, fields, consent, created_at,
        updated_at

@@ -2,20 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING
 
+from gateway.audit.entries import Action, Entry
+from gateway.audit.origins import origin_of
+from gateway.audit.trail import Trail
 from gateway.auth.schemas import Principal
 from gateway.leads.bulk import Line, Reader
 from gateway.leads.contact import normalise_phone, region_of
 from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView, LineFault
 from gateway.leads.store import LeadStore, NewLead
+from gateway.leads.tally import FAULTS_SHOWN, Tally
 from gateway.paging import Cursor, cut_page
 from gateway.problems import Fault, Problem, invalid, not_found, unavailable
+
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
 
 CHUNK_LEADS = 500
 MOST_IMPORTS = 8
 """At a time in one process: each may last for minutes."""
 BUSY_SECONDS = 10
-FAULTS_SHOWN = 100
 BREATH_LEADS = 20
 """After so many lines other calls get their turn: a phone number takes some 0.1 ms to read."""
 
@@ -23,8 +30,9 @@ BREATH_LEADS = 20
 class Leads:
     """What callers may do with the leads of their workspace. Raises `Problem`."""
 
-    def __init__(self, store: LeadStore, default_region: str | None) -> None:
+    def __init__(self, store: LeadStore, default_region: str | None, trail: Trail) -> None:
         self._store = store
+        self._trail = trail
         self._default_region = default_region
         self._imports = 0
 
@@ -32,19 +40,22 @@ class Leads:
         self, caller: Principal, lead_id: str, draft: LeadDraft
     ) -> tuple[LeadView, bool]:
         """The lead after the save, and whether it is new."""
-        return await self._store.save(caller.workspace, self._finish(lead_id, draft))
+        return await self._store.save(origin_of(caller), self._finish(lead_id, draft))
 
     async def read(self, caller: Principal, lead_id: str) -> LeadView:
         """One lead."""
         view = await self._store.read(caller.workspace, lead_id)
         if view is None:
             raise not_found("There is no such lead.")
+        await self._trail.record(Entry(origin_of(caller), Action.LEAD_READ, lead_id))
         return view
 
     async def list_leads(self, caller: Principal, after: Cursor, limit: int) -> LeadPage:
         """A page of the workspace's leads."""
         found = await self._store.list_leads(caller.workspace, after, limit + 1)
         items, cursor = cut_page(found, limit, lambda each: Cursor(each.created_at, each.lead_id))
+        seen: JsonObject = {"items": len(items), "cursor": cursor}
+        await self._trail.record(Entry(origin_of(caller), Action.LEADS_LISTED, "", after=seen))
         return LeadPage(items=list(items), next_cursor=cursor)
 
     async def import_leads(
@@ -66,14 +77,24 @@ class Leads:
     async def _import(
         self, caller: Principal, chunks: AsyncIterable[bytes], reader: Reader
     ) -> ImportReport:
-        tally = _Tally()
-        async for chunk in chunks:
-            await self._take(caller, reader.feed(chunk), tally)
-        await self._take(caller, reader.close(), tally)
-        await self._flush(caller, tally)
+        tally = Tally(origin_of(caller))
+        try:
+            async for chunk in chunks:
+                await self._take(reader.feed(chunk), tally)
+            await self._take(reader.close(), tally)
+            await self._flush(tally, is_last=True)
+        except Problem:
+            await self._record_end(tally, is_broken_off=True)
+            raise
+        await self._record_end(tally)
         return tally.to_report()
 
-    async def _take(self, caller: Principal, lines: Iterable[Line], tally: "_Tally") -> None:
+    async def _record_end(self, tally: Tally, *, is_broken_off: bool = False) -> None:
+        """For an import whose last leads were not also its end."""
+        if tally.is_begun and not tally.is_ended:
+            await self._trail.record(tally.to_entry(is_broken_off=is_broken_off))
+
+    async def _take(self, lines: Iterable[Line], tally: Tally) -> None:
         for line in lines:
             tally.received += 1
             if tally.received % BREATH_LEADS == 0:
@@ -83,7 +104,7 @@ class Leads:
                 try:
                     tally.waiting.append(self._finish(line.lead.lead_id, line.lead))
                     if len(tally.waiting) >= CHUNK_LEADS:
-                        await self._flush(caller, tally)
+                        await self._flush(tally)
                 except Problem as problem:
                     faults = [
                         LineFault(line=line.number, pointer=each.pointer, message=each.message)
@@ -93,12 +114,12 @@ class Leads:
                 tally.failed += 1
                 tally.faults.extend(faults[: FAULTS_SHOWN - len(tally.faults)])
 
-    async def _flush(self, caller: Principal, tally: "_Tally") -> None:
+    async def _flush(self, tally: Tally, *, is_last: bool = False) -> None:
         if tally.waiting:
-            created = await self._store.save_many(caller.workspace, tally.waiting)
-            tally.created += created
-            tally.updated += len(tally.waiting) - created
-            tally.waiting.clear()
+            describe = tally.describe(is_last=is_last)
+            workspace = tally.origin.workspace
+            tally.take_saved(await self._store.save_many(workspace, tally.waiting, describe))
+            tally.is_begun, tally.is_ended = True, is_last
 
     def _finish(self, lead_id: str, draft: LeadDraft) -> NewLead:
         """The lead with its phone number in its final form. Raises a 422 `Problem`."""
@@ -109,21 +130,3 @@ class Leads:
         except ValueError as error:
             raise invalid([Fault(str(error), "/phone")]) from error
         return NewLead(lead_id, draft.model_copy(update={"phone": phone}))
-
-
-class _Tally:
-    """An import so far."""
-
-    def __init__(self) -> None:
-        self.received = self.created = self.updated = self.failed = 0
-        self.waiting: list[NewLead] = []
-        self.faults: list[LineFault] = []
-
-    def to_report(self) -> ImportReport:
-        return ImportReport(
-            received=self.received,
-            created=self.created,
-            updated=self.updated,
-            failed=self.failed,
-            errors=self.faults,
-        )

@@ -1,14 +1,17 @@
 """The table `leads`."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import asyncpg
 from mirsal_runtime.queries import load_queries
 
+from gateway.audit.entries import Action, Entry, Origin
+from gateway.audit.masking import find_changes, mask_lead
+from gateway.audit.store import change, record
 from gateway.leads.schemas import LeadDraft, LeadView
 from gateway.paging import Cursor
-from gateway.store import Database
+from gateway.store import Database, Transaction
 
 _SQL = load_queries("gateway.leads")
 
@@ -26,16 +29,37 @@ class LeadStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, workspace: str, lead: NewLead) -> tuple[LeadView, bool]:
+    async def save(self, origin: Origin, lead: NewLead) -> tuple[LeadView, bool]:
         """The lead as it stands now, and whether it is new."""
-        rows = await self._save(workspace, [lead])
-        return _view(rows[0]), rows[0]["is_new"]
 
-    async def save_many(self, workspace: str, leads: Sequence[NewLead]) -> int:
-        """How many of `leads` are new. Of several with one id the last counts."""
+        async def work(transaction: Transaction) -> asyncpg.Record:
+            key = origin.workspace, lead.lead_id
+            old = await transaction.fetch_row(_SQL["read_for_change"], *key)
+            (new,) = await transaction.fetch(_SQL["save"], origin.workspace, [_row(lead)])
+            entry = _entry(origin, old, new)
+            if entry is not None:
+                await record(transaction, entry)
+            return new
+
+        row = await self._database.transact(work)
+        return _view(row), row["is_new"]
+
+    async def save_many(
+        self, workspace: str, leads: Sequence[NewLead], describe: Callable[[int], Entry | None]
+    ) -> int:
+        """How many of `leads` are new. Of several with one id the last counts.
+
+        `describe` gives the entry for so many new ones.
+        """
         unique = {lead.lead_id: lead for lead in leads}
-        rows = await self._save(workspace, list(unique.values()))
-        return sum(row["is_new"] for row in rows)
+        rows = await change(
+            self._database,
+            lambda rows: describe(_count_new(rows)),
+            _SQL["save"],
+            workspace,
+            [_row(lead) for lead in unique.values()],
+        )
+        return _count_new(rows)
 
     async def read(self, workspace: str, lead_id: str) -> LeadView | None:
         """One lead."""
@@ -47,8 +71,26 @@ class LeadStore:
         rows = await self._database.fetch(_SQL["list"], workspace, after.at, after.id, limit)
         return [_view(row) for row in rows]
 
-    async def _save(self, workspace: str, leads: Sequence[NewLead]) -> list[asyncpg.Record]:
-        return await self._database.fetch(_SQL["save"], workspace, [_row(lead) for lead in leads])
+
+def _entry(origin: Origin, old: asyncpg.Record | None, new: asyncpg.Record) -> Entry | None:
+    """What differs; None for a save that says what was there."""
+    before, after = find_changes({} if old is None else _told(_view(old)), _told(_view(new)))
+    if old is not None and not after:
+        return None
+    was = None if old is None else mask_lead(before)
+    return Entry(origin, Action.LEAD_SAVED, new["lead_id"], was, mask_lead(after))
+
+
+def _told(view: LeadView) -> dict[str, Any]:
+    return view.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude={"lead_id", "id", "created_at", "updated_at"},
+    )
+
+
+def _count_new(rows: Sequence[asyncpg.Record]) -> int:
+    return sum(row["is_new"] for row in rows)
 
 
 def _row(lead: NewLead) -> Mapping[str, object]:

@@ -15,8 +15,8 @@ from gateway.letters.schemas import LetterContent, LetterPage, LetterView, Repla
 from gateway.letters.service import LETTER_PATH
 from gateway.letters.store import LetterFilter
 from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
-from gateway.replies import call_of, reply, traceparent_of
-from gateway.services import caller_of, services_of
+from gateway.replies import acting_call_of, reply, traceparent_of
+from gateway.services import actor_of, caller_of, services_of
 from gateway.shapes import Identifier
 
 router = APIRouter(prefix="/api/automation", tags=["Dead letters"], route_class=GuardedRoute)
@@ -152,7 +152,7 @@ async def read_letter(request: Request, letter_id: LetterId) -> Response:
     responses={200: gives(LetterContent, _CONTENT), **refusals(404)},
 )
 async def read_content(request: Request, letter_id: LetterId) -> Response:
-    return reply(await services_of(request).letters.read_content(caller_of(request), letter_id))
+    return reply(await services_of(request).letters.read_content(actor_of(request), letter_id))
 
 
 @router.post(
@@ -171,6 +171,6 @@ async def read_content(request: Request, letter_id: LetterId) -> Response:
 )
 async def replay_letter(request: Request, letter_id: LetterId) -> Response:
     with telemetry.span("replay letter", parent=traceparent_of(request), kind="server") as span:
-        call = call_of(request, "replay-letter", letter_id.encode(), span.traceparent)
+        call = acting_call_of(request, "replay-letter", letter_id.encode(), span.traceparent)
         accepted = await services_of(request).letters.replay(call, letter_id)
     return reply(accepted, 202, headers={"Location": accepted.status_url})

@@ -1,10 +1,14 @@
 """Finding, reading and replaying dead letters."""
 
 import asyncio
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mirsal_contracts.controls import ReplayLetter
 
+from gateway.audit.entries import Action, Entry
+from gateway.audit.origins import origin_of
+from gateway.audit.trail import Trail
 from gateway.auth.schemas import Principal
 from gateway.controls.wishes import publish_wishes, write_wish
 from gateway.letters.masking import MASK, show_headers, show_value
@@ -22,6 +26,9 @@ from gateway.publishing import Intake
 from gateway.runs.launch import Call, Deadlines, Launcher
 from gateway.store import DatabaseUnavailable
 
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
+
 LETTER_PATH = "/api/automation/dead-letter/"
 _FIRST = UUID(int=0)
 
@@ -30,10 +37,13 @@ class Letters:
     """What callers may do with the dead letters of their workspace. Raises `Problem` and
     `DatabaseUnavailable`."""
 
-    def __init__(self, store: LetterStore, launcher: Launcher, intake: Intake) -> None:
+    def __init__(
+        self, store: LetterStore, launcher: Launcher, intake: Intake, trail: Trail
+    ) -> None:
         self._store = store
         self._launcher = launcher
         self._intake = intake
+        self._trail = trail
 
     async def list_letters(
         self, caller: Principal, wanted: LetterFilter, after: Cursor, limit: int
@@ -55,6 +65,8 @@ class Letters:
     async def read_content(self, caller: Principal, letter_id: str) -> LetterContent:
         """All of the record but what is called a secret."""
         letter, _ = await self._find(caller, letter_id)
+        found_id = letter.summary.letter_id
+        await self._trail.record(Entry(origin_of(caller), Action.LETTER_READ, found_id))
         return _content_of(letter, whole=True)
 
     async def replay(self, call: Call, letter_id: str) -> ReplayAccepted:
@@ -71,6 +83,9 @@ class Letters:
             raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
         replay_id = self._launcher.issuer.name("control", call.caller.workspace, claimed.stem)
         found_id = letter.summary.letter_id
+        asked: JsonObject = {"replayId": replay_id, "runId": run_id}
+        entry = Entry(origin_of(call.caller), Action.LETTER_REPLAYED, found_id, None, asked)
+        await self._trail.record(entry, until=deadlines.answer)
         message = write_wish(
             call, run_id, replay_id, lambda ids: ReplayLetter(**ids, letter_id=found_id)
         )

@@ -11,7 +11,7 @@ from gateway.bodies import read_model
 from gateway.documents import gives, refusals, takes
 from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
 from gateway.replies import reply
-from gateway.services import caller_of, services_of
+from gateway.services import actor_of, caller_of, services_of
 from gateway.shapes import Identifier
 from gateway.workflows.entity_tags import IF_MATCH, IF_NONE_MATCH, expected_versions, tag_of
 from gateway.workflows.schemas import (
@@ -82,7 +82,7 @@ async def save_workflow(
 ) -> Response:
     draft = await read_model(request, WorkflowDraft)
     workflows, expected = services_of(request).workflows, expected_versions(request.headers)
-    view, is_new = await workflows.save(caller_of(request), workflow_id, draft, expected)
+    view, is_new = await workflows.save(actor_of(request), workflow_id, draft, expected)
     return reply(view, 201 if is_new else 200, headers={"ETag": tag_of(view.version)})
 
 
@@ -101,7 +101,7 @@ async def save_workflow(
 )
 async def create_workflow(request: Request) -> Response:
     draft = await read_model(request, WorkflowDraft)
-    view = await services_of(request).workflows.create(caller_of(request), draft)
+    view = await services_of(request).workflows.create(actor_of(request), draft)
     return reply(view, 201, headers={"Location": WORKFLOW_PATH + view.workflow_id})
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
+from gateway.audit.origins import origin_of
 from gateway.auth.schemas import Principal
-from gateway.paging import Cursor, cut_page, read_cursor
-from gateway.problems import Fault, access_denied, invalid, moved_on, not_found
+from gateway.paging import Cursor, cut_page, read_cursor, read_number
+from gateway.problems import access_denied, invalid, moved_on, not_found
 from gateway.workflows.schemas import (
     MOST_VERSIONS,
     VersionPage,
@@ -40,7 +41,7 @@ class Workflows:
         faults = find_faults(draft)
         if faults:
             raise invalid(faults)
-        saved = await self._store.save(caller.workspace, workflow_id, draft, caller.name, expected)
+        saved = await self._store.save(origin_of(caller), workflow_id, draft, expected)
         if saved is not None:
             return saved, saved.version == 1
         view = await self._store.read(caller.workspace, workflow_id)
@@ -89,7 +90,7 @@ class Workflows:
     ) -> VersionPage:
         """A page of a workflow's versions."""
         await self.require(caller, workflow_id)
-        after = _version_of(read_cursor(cursor_text))
+        after = read_number(read_cursor(cursor_text), most=MOST_VERSIONS)
         key = VersionKey(caller.workspace, workflow_id, after)
         found = await self._store.list_versions(key, limit + 1)
         items, cursor = cut_page(
@@ -101,12 +102,3 @@ class Workflows:
         """Raises the 403 `Problem` unless the caller may use this workflow."""
         if not await self._store.exists(caller.workspace, workflow_id):
             raise access_denied()
-
-
-def _version_of(cursor: Cursor) -> int:
-    if not cursor.id:
-        return 0
-    if not (cursor.id.isascii() and cursor.id.isdecimal()) or int(cursor.id) > MOST_VERSIONS:
-        text = "is not a cursor of this list: pass nextCursor on as it is"
-        raise invalid([Fault(text, parameter="cursor")])
-    return int(cursor.id)

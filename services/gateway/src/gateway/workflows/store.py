@@ -1,13 +1,16 @@
 """The tables `workflow_definitions` and `workflow_versions`."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 import orjson
 from mirsal_contracts.workflows import Graph
 from mirsal_runtime.queries import load_queries
 
+from gateway.audit.entries import Action, Entry, Origin
+from gateway.audit.store import change
 from gateway.paging import Cursor
 from gateway.store import Database
 from gateway.workflows.schemas import (
@@ -17,6 +20,9 @@ from gateway.workflows.schemas import (
     WorkflowVersion,
     WorkflowView,
 )
+
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
 
 _SQL = load_queries("gateway.workflows")
 
@@ -37,28 +43,33 @@ class WorkflowStore:
 
     async def save(
         self,
-        workspace: str,
+        origin: Origin,
         workflow_id: str,
         draft: WorkflowDraft,
-        author: str,
         expected: Sequence[int] | None = None,
     ) -> WorkflowView | None:
         """The new version; None if the newest one says the same already, or is not `expected`."""
         document = draft.model_dump(mode="json", by_alias=True, exclude_none=True)
-        row = await self._database.fetch_row(
+
+        def describe(rows: Sequence[asyncpg.Record]) -> Entry | None:
+            return _entry(origin, workflow_id, rows[0], document) if rows else None
+
+        rows = await change(
+            self._database,
+            describe,
             _SQL["save"],
-            workspace,
+            origin.workspace,
             workflow_id,
             draft.name,
             draft.description,
             document["nodes"],
             document["connections"],
             document["triggers"],
-            author,
+            origin.name,
             orjson.dumps(document["nodes"]).decode(),
             None if expected is None else list(expected),
         )
-        return None if row is None else WorkflowView(**_members(row))
+        return WorkflowView(**_members(rows[0])) if rows else None
 
     async def read(self, workspace: str, workflow_id: str) -> WorkflowView | None:
         """The workflow with its newest version."""
@@ -103,6 +114,21 @@ class WorkflowStore:
             for row in rows
         }
         return [found[key] for key in keys]
+
+
+def _entry(
+    origin: Origin, workflow_id: str, row: asyncpg.Record, document: dict[str, Any]
+) -> Entry:
+    """The version and what it is known by: the definition itself stands in its table for ever."""
+    version = row["version"]
+    after: JsonObject = {
+        "version": version,
+        "name": row["name"],
+        "nodes": len(document["nodes"]),
+        "sha256": sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+    }
+    before: JsonObject | None = {"version": version - 1} if version > 1 else None
+    return Entry(origin, Action.WORKFLOW_SAVED, workflow_id, before, after)
 
 
 def _members(row: asyncpg.Record) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""Which calls the audit log tells of, and why not of the others. A test walks all routes.
+
+Whatever changes something is in the first table or in the last. Reads are not recorded unless
+they are in the second: those of people's data and of what secures the workspace.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.audit.entries import Action
+from gateway.auth.access import Route
+
+_API: Final = "/api/automation"
+CHANGES: Final[Mapping[Route, Action]] = {
+    ("POST", f"{_API}/workflow"): Action.WORKFLOW_SAVED,
+    ("PUT", f"{_API}/workflow/{{workflowId}}"): Action.WORKFLOW_SAVED,
+    ("PUT", f"{_API}/lead/{{leadId}}"): Action.LEAD_SAVED,
+    ("POST", f"{_API}/leads"): Action.LEADS_IMPORTED,
+    ("POST", f"{_API}/run/{{runId}}/cancel"): Action.RUN_CANCELLED,
+    ("POST", f"{_API}/run/{{runId}}/retry"): Action.RUN_RETRIED,
+    ("POST", f"{_API}/execution/{{executionId}}/decision"): Action.EXECUTION_DECIDED,
+    ("POST", f"{_API}/dead-letter/{{letterId}}/replay"): Action.LETTER_REPLAYED,
+    ("POST", f"{_API}/keys"): Action.KEY_MADE,
+    ("POST", f"{_API}/key/{{keyId}}/rotate"): Action.KEY_ROTATED,
+    ("DELETE", f"{_API}/key/{{keyId}}"): Action.KEY_REVOKED,
+}
+READS: Final[Mapping[Route, Action]] = {
+    ("GET", f"{_API}/lead/{{leadId}}"): Action.LEAD_READ,
+    ("GET", f"{_API}/leads"): Action.LEADS_LISTED,
+    ("GET", f"{_API}/dead-letter/{{letterId}}/content"): Action.LETTER_READ,
+    ("GET", f"{_API}/keys"): Action.KEYS_LISTED,
+    ("GET", f"{_API}/key/{{keyId}}"): Action.KEY_READ,
+    ("GET", f"{_API}/audit"): Action.AUDIT_READ,
+}
+_START: Final = "a start is a run, which says when it began, of what and for whom"
+UNRECORDED: Final[Mapping[Route, str]] = {
+    ("POST", f"{_API}/workflow/{{workflowId}}/run"): _START,
+    ("POST", f"{_API}/email/send"): _START,
+    ("POST", f"{_API}/whatsapp/send"): _START,
+    ("POST", f"{_API}/google-sheets/process"): _START,
+    ("POST", f"{_API}/code/execute"): _START,
+    ("POST", f"{_API}/code/check"): "it looks at a text and changes nothing",
+}

@@ -1,0 +1,61 @@
+"""What the audit log says of one act: who, from where, what, before and after. Pure."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from mirsal_contracts.message import JsonObject
+
+ActorKind: TypeAlias = Literal["key", "token", "command"]
+
+
+class Action(StrEnum):
+    """What was done: the kind of the object, and what became of it."""
+
+    WORKFLOW_SAVED = "workflow.saved"
+    LEAD_SAVED = "lead.saved"
+    LEADS_IMPORT_BEGAN = "leads.import_began"
+    LEADS_IMPORTED = "leads.imported"
+    LEAD_READ = "lead.read"
+    LEADS_LISTED = "leads.listed"
+    RUN_CANCELLED = "run.cancelled"
+    RUN_RETRIED = "run.retried"
+    EXECUTION_DECIDED = "execution.decided"
+    LETTER_REPLAYED = "dead_letter.replayed"
+    LETTER_READ = "dead_letter.read"
+    KEY_MADE = "key.made"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
+    KEY_READ = "key.read"
+    KEYS_LISTED = "keys.listed"
+    WORKSPACE_LIMITED = "workspace.limited"
+    AUDIT_READ = "audit.read"
+    AUDIT_EXPORTED = "audit.exported"
+
+
+class Origin(NamedTuple):
+    """Who acts in which workspace, and from where: a client's address, or a machine's name.
+
+    `actor_id` is the API key's id, the token's subject after `jwt:`, or the user who ran a
+    command; `name` is the key's, the subject, or the command.
+    """
+
+    workspace: str
+    actor_kind: ActorKind
+    actor_id: str
+    name: str
+    address: str
+
+
+class Entry(NamedTuple):
+    """One act. `before` and `after` hold what tells of the change, and nothing confidential."""
+
+    origin: Origin
+    action: Action
+    object_id: str
+    before: JsonObject | None = None
+    after: JsonObject | None = None
+
+
+Describe: TypeAlias = Callable[[Sequence[Any]], Entry | None]
+"""The entry for a statement that gave these rows; None if it changed nothing."""

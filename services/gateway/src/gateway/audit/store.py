@@ -1,0 +1,120 @@
+"""The tables `audit_inbox` and `audit_log`, and statements that record what they change."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+from mirsal_runtime.queries import load_queries
+
+from gateway.audit.chain import BEGINNING, Head, Row, link
+from gateway.audit.entries import Describe, Entry
+from gateway.audit.masking import hide_secrets
+from gateway.store import Database, Transaction
+
+_SQL = load_queries("gateway.audit")
+SEALED_AT_ONCE: Final = 1_000
+PAGE_ROWS: Final = 1_000
+
+
+class AuditFilter(NamedTuple):
+    """Which rows are asked for; None is any."""
+
+    action: str | None = None
+    object_id: str | None = None
+    actor_id: str | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+async def record(work: Transaction, entry: Entry) -> None:
+    """Record an act in the transaction that does it."""
+    await work.fetch(_SQL["record"], *_members(entry).values())
+
+
+async def change(
+    database: Database, describe: Describe, statement: str, *values: object
+) -> list[asyncpg.Record]:
+    """The rows of a statement that changes something; what it did is recorded with it.
+
+    Both count or neither does. Raises `DatabaseUnavailable`.
+    """
+
+    async def work(transaction: Transaction) -> list[asyncpg.Record]:
+        rows = await transaction.fetch(statement, *values)
+        entry = describe(rows)
+        if entry is not None:
+            await record(transaction, entry)
+        return rows
+
+    return await database.transact(work)
+
+
+class AuditStore:
+    """Reads the log and makes it longer. Raises `DatabaseUnavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record_many(self, entries: Sequence[Entry]) -> Sequence[None]:
+        """Record acts that change nothing here: reads, and what others are asked to do."""
+        await self._database.fetch(_SQL["record_many"], [_members(entry) for entry in entries])
+        return [None] * len(entries)
+
+    async def seal(self) -> bool:
+        """Put waiting entries into their chains; whether there may be more."""
+        row = await self._database.fetch_row(_SQL["is_waiting"])
+        if row is None or not row["is_waiting"]:
+            return False
+        return await self._database.transact(_seal) == SEALED_AT_ONCE
+
+    async def list_rows(
+        self, workspace: str, after_seq: int, wanted: AuditFilter, limit: int
+    ) -> list[Row]:
+        """Rows of a workspace after a place, oldest first."""
+        found = await self._database.fetch(_SQL["list"], workspace, after_seq, *wanted, limit)
+        return [Row(**row) for row in found]
+
+    async def read_chain(self, workspace: str) -> AsyncIterator[Row]:
+        """All rows of a workspace, oldest first."""
+        rows = await self.list_rows(workspace, 0, AuditFilter(), PAGE_ROWS)
+        while rows:
+            for row in rows:
+                yield row
+            rows = await self.list_rows(workspace, rows[-1].seq, AuditFilter(), PAGE_ROWS)
+
+    async def list_workspaces(self) -> list[str]:
+        """The workspaces that have a log."""
+        return [row["workspace"] for row in await self._database.fetch(_SQL["list_workspaces"])]
+
+
+async def _seal(work: Transaction) -> int:
+    await work.fetch(_SQL["lock_chains"])
+    waiting = await work.fetch(_SQL["find_waiting"], SEALED_AT_ONCE)
+    heads = {name: Head(0, BEGINNING) for name in {row["workspace"] for row in waiting}}
+    for row in await work.fetch(_SQL["find_heads"], sorted(heads)):
+        heads[row["workspace"]] = Head(row["seq"], row["hash"])
+    links: list[tuple[int, int, bytes, bytes]] = []
+    for row in waiting:
+        given = {name: value for name, value in row.items() if name != "id"}
+        (linked,) = link([Row(**given, seq=0, previous=b"", hash=b"")], heads[row["workspace"]])
+        heads[row["workspace"]] = Head(linked.seq, linked.hash)
+        links.append((row["id"], linked.seq, linked.previous, linked.hash))
+    if links:
+        await work.fetch(_SQL["append"], *(list(column) for column in zip(*links, strict=True)))
+    return len(links)
+
+
+def _members(entry: Entry) -> dict[str, object]:
+    origin = entry.origin
+    return {
+        "workspace": origin.workspace,
+        "actor_kind": origin.actor_kind,
+        "actor_id": origin.actor_id,
+        "actor_name": origin.name,
+        "address": origin.address,
+        "action": entry.action.value,
+        "object_id": entry.object_id,
+        "before": hide_secrets(entry.before),
+        "after": hide_secrets(entry.after),
+    }

@@ -1,0 +1,69 @@
+"""Recording acts and keeping the chain: what the rest of the gateway knows of the audit log."""
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from mirsal_runtime.batching import Batcher
+
+from gateway.audit.entries import Action, Entry
+from gateway.audit.origins import origin_of
+from gateway.audit.schemas import AuditPage, AuditRow
+from gateway.audit.store import AuditFilter, AuditStore
+from gateway.auth.schemas import Principal
+from gateway.paging import Cursor, cut_page, read_cursor, read_number
+from gateway.store import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
+
+SEAL_SECONDS: Final = 1.0
+"""How long an entry waits at most for its place in the chain, while the database answers."""
+
+
+class Trail:
+    """Records what changes nothing in PostgreSQL by itself. Raises `DatabaseUnavailable`.
+
+    What does change something there is recorded by `gateway.audit.store.change`.
+    """
+
+    def __init__(self, store: AuditStore) -> None:
+        self._store = store
+        self._entries: Batcher[Entry, None] = Batcher(store.record_many)
+
+    async def record(self, entry: Entry, *, until: float | None = None) -> None:
+        """Returns once the entry is kept; calls at the same time share a statement.
+
+        What is asked of others is recorded first, since nobody can take back what Kafka has.
+        `until` is the event loop's time at which the caller needs an answer.
+        """
+        try:
+            async with asyncio.timeout_at(until):
+                await self._entries.submit(entry)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
+
+    async def keep_chain(self) -> None:
+        """Put entries into the chain, for ever."""
+        while True:
+            await asyncio.sleep(SEAL_SECONDS)
+            with suppress(DatabaseUnavailable):
+                await self.seal()
+
+    async def seal(self) -> None:
+        """Put all that waits into the chain."""
+        while await self._store.seal():
+            pass
+
+    async def read(
+        self, caller: Principal, wanted: AuditFilter, cursor_text: str | None, limit: int
+    ) -> AuditPage:
+        """A page of the caller's workspace, with all that was recorded before the call."""
+        after = read_number(read_cursor(cursor_text))
+        await self.seal()
+        found = await self._store.list_rows(caller.workspace, after, wanted, limit + 1)
+        rows, cursor = cut_page(found, limit, lambda each: Cursor(each.at, str(each.seq)))
+        asked = {name: value for name, value in wanted._asdict().items() if value is not None}
+        seen: JsonObject = {"items": len(rows), **{name: str(asked[name]) for name in asked}}
+        await self.record(Entry(origin_of(caller), Action.AUDIT_READ, "", after=seen))
+        return AuditPage(items=[AuditRow.from_row(row) for row in rows], next_cursor=cursor)
