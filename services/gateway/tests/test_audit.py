@@ -290,7 +290,11 @@ async def test_the_log_is_read_in_pages_and_by_filter(owner: Gateway) -> None:
     assert [row["seq"] for row in whole] == list(range(1, len(whole) + 1))
     pages, cursor = [], None
     while True:
-        query = {"limit": 2, "action": "lead.saved", **({"cursor": cursor} if cursor else {})}
+        query: dict[str, Any] = {
+            "limit": 2,
+            "action": "lead.saved",
+            **({"cursor": cursor} if cursor else {}),
+        }
         page = (await owner.client.get(f"{API}/audit", params=query)).json()
         pages += page["items"]
         cursor = page["nextCursor"]

@@ -112,7 +112,7 @@ def test_no_row_can_be_left_out_or_moved(count: int, data: st.DataObject) -> Non
 
 
 def test_of_a_lead_only_types_and_consent_are_told() -> None:
-    lead = {
+    lead: dict[str, Any] = {
         "name": "أحمد محمد",
         "email": "ahmed@example.com",
         "phone": "+201001234567",
@@ -142,7 +142,7 @@ def test_of_a_lead_only_types_and_consent_are_told() -> None:
 
 def test_what_looks_like_a_secret_is_hidden() -> None:
     key = "mk_" + "4fQ9aZ" * 8
-    given = {
+    given: dict[str, Any] = {
         "name": "crm",
         "password": "hunter2",
         "nested": [{"accessToken": "x", "apiKey": "y", "note": f"it was {key}."}],
