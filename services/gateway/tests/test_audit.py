@@ -18,6 +18,7 @@ from gateway.store import open_database
 from mirsal_runtime.queries import load_queries
 
 from services.gateway.tests.conftest import AHMED, WELCOME, Gateway
+from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import add_execution, add_run
 
 API: Final = "/api/automation"
@@ -27,7 +28,7 @@ Do = Callable[[Gateway], Awaitable[tuple[httpx.Response, str]]]
 
 
 @pytest.fixture
-async def owner(gateway: Gateway) -> AsyncIterator[Gateway]:
+async def owner(gateway: Gateway) -> Gateway:
     """A gateway whose caller is an owner."""
     key = await gateway.add_key(gateway.workspace, role=Role.OWNER)
     gateway.client.headers["x-api-key"] = key
@@ -113,6 +114,16 @@ async def list_leads(owner: Gateway) -> tuple[httpx.Response, str]:
     return await owner.client.get(f"{API}/leads"), ""
 
 
+async def replay_letter(owner: Gateway) -> tuple[httpx.Response, str]:
+    letter_id = await add_letter(owner, run_id=await add_run(owner))
+    return await owner.client.post(f"{API}/dead-letter/{letter_id}/replay"), letter_id
+
+
+async def read_letter(owner: Gateway) -> tuple[httpx.Response, str]:
+    letter_id = await add_letter(owner)
+    return await owner.client.get(f"{API}/dead-letter/{letter_id}/content"), letter_id
+
+
 async def read_audit(owner: Gateway) -> tuple[httpx.Response, str]:
     return await owner.client.get(f"{API}/audit"), ""
 
@@ -125,11 +136,13 @@ DO: Final[dict[Route, Do]] = {
     ("POST", f"{API}/run/{{runId}}/cancel"): cancel,
     ("POST", f"{API}/run/{{runId}}/retry"): retry,
     ("POST", f"{API}/execution/{{executionId}}/decision"): decide,
+    ("POST", f"{API}/dead-letter/{{letterId}}/replay"): replay_letter,
     ("POST", f"{API}/keys"): make_key,
     ("POST", f"{API}/key/{{keyId}}/rotate"): rotate_key,
     ("DELETE", f"{API}/key/{{keyId}}"): revoke_key,
     ("GET", f"{API}/lead/{{leadId}}"): read_lead,
     ("GET", f"{API}/leads"): list_leads,
+    ("GET", f"{API}/dead-letter/{{letterId}}/content"): read_letter,
     ("GET", f"{API}/keys"): list_keys,
     ("GET", f"{API}/key/{{keyId}}"): read_key,
     ("GET", f"{API}/audit"): read_audit,

@@ -1,7 +1,7 @@
 """`mirsal audit` on a log that somebody with all rights on the database has tampered with."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import asyncpg
 import orjson
@@ -48,7 +48,7 @@ Mirsal = Callable[..., Result]
 
 
 @pytest.fixture
-async def logged(gateway: Gateway) -> AsyncIterator[Gateway]:
+async def logged(gateway: Gateway) -> Gateway:
     """A workspace whose log has `COUNT` rows."""
     for number in range(COUNT - 1):
         lead = {"consent": {"email": number % 2 == 0}}
