@@ -41,7 +41,7 @@ from gateway.runs.launch import Launcher
 from gateway.runs.service import FactFinder, Runs, Starts
 from gateway.runs.store import RunStore, StartStore
 from gateway.settings import GatewaySettings
-from gateway.store import DatabaseUnavailable, open_database
+from gateway.store import Database, DatabaseUnavailable, open_database
 from gateway.watching.feed import ChangeFeed
 from gateway.watching.lookout import Lookout
 from gateway.watching.store import WatchStore
@@ -105,8 +105,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         )
         intake = Intake(Publisher(settings), _broker_check(settings))
         stack.push_async_callback(intake.stop)
-        wait_seconds = settings.rate_limit_wait_ms / 1000
-        limiter = RateLimiter(settings.redis_url, seconds=wait_seconds)
+        limiter = RateLimiter(settings.redis_url, seconds=settings.rate_limit_wait_ms / 1000)
         stack.push_async_callback(limiter.stop)
 
         starts = StartStore(own)
@@ -121,8 +120,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         runs = Runs(launcher, RunStore(views), starts, lookout)
         letters = LetterStore(views)
         keys = KeyStore(own)
-        trail = Trail(AuditStore(own))
-        stack.callback(asyncio.create_task(trail.keep_chain()).cancel)
+        trail = _open_trail(stack, own)
         stack.callback(asyncio.create_task(_sweep(starts)).cancel)
         yield Services(
             door=_build_door(settings, stack, keys, limiter),
@@ -146,6 +144,12 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
                 optional={"redis": limiter.check},
             ),
         )
+
+
+def _open_trail(stack: AsyncExitStack, own: Database) -> Trail:
+    trail = Trail(AuditStore(own))
+    stack.callback(asyncio.create_task(trail.keep_chain()).cancel)
+    return trail
 
 
 def _build_door(
