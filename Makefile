@@ -4,7 +4,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down status logs clean lint bench chaos guests setup validate-deploy images smoke
+.PHONY: help demo test up down status logs clean lint bench chaos guests setup validate-deploy dry-run images smoke
 
 demo: setup ## 200 leads through e-mail, WhatsApp and a sheet on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
@@ -33,6 +33,9 @@ lint: setup ## style, types and import rules
 
 validate-deploy: setup ## Dockerfiles, docker-compose.yml and deploy/k8s; fetches its own tools
 	@PYTHONPATH=deploy $(VENV_PYTHON) -m mirsal_deploy.validate
+
+dry-run: setup ## apply deploy/k8s to a real kube-apiserver, without effect; builds it once, for many minutes
+	@PYTHONPATH=deploy $(VENV_PYTHON) -m mirsal_deploy.dry_run
 
 images: setup ## each service's image, with Docker or else buildah
 	@PYTHONPATH=deploy $(VENV_PYTHON) -m mirsal_deploy.images $(ARGS)

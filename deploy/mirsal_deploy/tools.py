@@ -70,7 +70,7 @@ class Tools:
     @property
     def python_folder(self) -> Path:
         """The virtual environment with the tools from PyPI; another list makes another folder."""
-        return self.folder / f"python-{_digest(PYTHON_LIST)}"
+        return self.folder / f"python-{digest_of(PYTHON_LIST)}"
 
     @property
     def kubernetes_schemas(self) -> Path:
@@ -126,8 +126,21 @@ def fetch(tools: Tools) -> None:
 
 
 def _install_go(tools: Tools) -> None:
-    """Builds what is lacking, with a Go of its own."""
-    go = tools.folder / f"go-{_digest(GO_LIST)}"
+    for name in set(GO_MODULES).intersection(tools.missing()):
+        module, version = GO_MODULES[name]
+        folder = tools.path_of(name).parent
+        run_go(tools, "install", f"{module}@{version}", folder=folder, GOBIN=str(folder))
+
+
+def run_go(
+    tools: Tools,
+    *arguments: str,
+    folder: Path,
+    seconds: float = FETCH_SECONDS,
+    **variables: str,
+) -> None:
+    """Run a Go of our own, which is fetched first if need be. Raises `ToolMissing`."""
+    go = tools.folder / f"go-{digest_of(GO_LIST)}"
     if not (go / "bin/go").is_file():
         _make_environment(go, GO_LIST)
     environment = {
@@ -137,12 +150,9 @@ def _install_go(tools: Tools) -> None:
         "GOCACHE": str(tools.folder / "go-build"),
         # Without debugging tables it links in half the time; and the cache can be deleted.
         "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -ldflags=-s -modcacherw".strip(),
+        **variables,
     }
-    for name in set(GO_MODULES).intersection(tools.missing()):
-        module, version = GO_MODULES[name]
-        folder = tools.path_of(name).parent
-        command = [str(go / "bin/go"), "install", f"{module}@{version}"]
-        _do(command, {**environment, "GOBIN": str(folder)}, folder)
+    _do([str(go / "bin/go"), *arguments], environment, folder, seconds)
 
 
 def _install_python(tools: Tools) -> None:
@@ -183,7 +193,12 @@ def _unpack_debian(tools: Tools) -> None:
         file.unlink()
 
 
-def _do(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+def _do(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    seconds: float = FETCH_SECONDS,
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(  # noqa: S603 - our tools, no words from outside
@@ -192,7 +207,7 @@ def _do(command: Sequence[str], environment: Mapping[str, str], folder: Path) ->
             env=dict(environment),
             capture_output=True,
             text=True,
-            timeout=FETCH_SECONDS,
+            timeout=seconds,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolMissing(f"{' '.join(command)}: {error}") from error
@@ -200,5 +215,6 @@ def _do(command: Sequence[str], environment: Mapping[str, str], folder: Path) ->
         raise ToolMissing(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
-def _digest(listed: Path) -> str:
+def digest_of(listed: Path) -> str:
+    """What tells one list of packages from another, in a folder's name."""
     return hashlib.sha256(listed.read_bytes()).hexdigest()[:12]
