@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mirsal_deploy.alert_rules import RUNBOOKS
-from mirsal_deploy.metric_catalogue import Series
+from mirsal_deploy.metric_catalogue import Series, spoken_words
 from mirsal_deploy.query_rules import query_faults
 from mirsal_deploy.settings_names import CLASSES, names_of
 
@@ -22,6 +22,9 @@ _METRIC: Final = re.compile(r"\b(?:mirsal|automation)_[a-z]")
 _CALL: Final = re.compile(r"/api/[^\s\"'`?),]*")
 _SETTING: Final = re.compile(r"\bMIRSAL_[A-Z_]+\b")
 _LINK: Final = re.compile(r"\]\(([^)#:]+)\)")
+# A log line's event, an error's code, a field.
+_WORD: Final = re.compile(r"[a-z]+(_[a-z]+)+")
+_OF_POSTGRESQL: Final = {"max_connections", "synchronous_commit"}
 # Of whoever calls, not of a process.
 _CALLERS: Final = {"MIRSAL_URL", "MIRSAL_API_KEY"}
 
@@ -59,3 +62,5 @@ def _query_faults(text: str, catalogue: Mapping[str, Series]) -> Iterator[str]:
     for span in _SPAN.findall(text):
         if _METRIC.search(span):
             yield from query_faults(span, catalogue)
+        elif _WORD.fullmatch(span) and span not in spoken_words() | _OF_POSTGRESQL:
+            yield f"speaks of {span}, which no code says"

@@ -141,6 +141,7 @@ WATCH_BREAKS = [
         "generated", f"{WATCH}/dashboards/lead.json", '"schemaVersion"', '"schemaV"', "lead.json"
     ),
     Break("runbooks", STUCK, "mirsal_timers_due", "mirsal_timers_dew", "no service exports"),
+    Break("runbooks", STUCK, "runs_overdue", "runs_overdew", "which no code says"),
     Break("runbooks", STUCK, "/run/<run>/cancel", "/runs/<run>/end", "which is not there"),
     Break("runbooks", "docs/runbooks/QueueNotRead.md", "MIRSAL_DEAD", "MIRSAL_DED", "nobody reads"),
     Break("runbooks", "docs/runbooks/ProviderBudgetSpent.md", "../SHEETS", "../SHEET", "leads to"),
