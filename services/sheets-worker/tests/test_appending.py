@@ -1,6 +1,7 @@
 """Rows on their way into a sheet: header, values, row keys, groups, and what comes again."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -83,18 +84,30 @@ async def test_a_row_makes_tab_header_and_key(
     assert tab.hidden_columns == (2,)
 
 
-LOOKS_LIKE_MORE = [
-    *("=1+1", "+4930123", "-x", "@x", "\t=1", "007", "1/2", "1e5", "TRUE", "'a", "12:30"),
-    *("2025-03-05", "5%", "$5", '=HYPERLINK("http://x")', "مرحباً", "٧", "a\nb"),
-]
+# What some program takes for a formula, a number, a date or a truth, and what is around it.
+LOOKS_LIKE_MORE: list[str] = json.loads(
+    (Path(__file__).parent / "data" / "formula_cells.json").read_text("utf-8")
+)
 
 
 async def test_texts_stay_what_they_are(rig: WorkerRig, sheets: SheetsSimulatorClient) -> None:
+    assert len(LOOKS_LIKE_MORE) >= 60
     commands = [append({"text": text}) for text in LOOKS_LIKE_MORE]
     await done(rig, *commands)
-    tab = await sheets.tab(SPREADSHEET, "Leads", render="FORMULA")
-    found = {str(record["_mirsal_row_key"]): record["text"] for record in tab.records()}
-    assert [found[command.execution_id] for command in commands] == LOOKS_LIKE_MORE
+    for render in ("FORMULA", "UNFORMATTED_VALUE"):
+        tab = await sheets.tab(SPREADSHEET, "Leads", render=render)
+        found = {str(record["_mirsal_row_key"]): record["text"] for record in tab.records()}
+        assert [found[command.execution_id] for command in commands] == LOOKS_LIKE_MORE
+
+
+async def test_texts_stay_what_they_are_as_names_of_columns(
+    rig: WorkerRig, sheets: SheetsSimulatorClient
+) -> None:
+    names = [text for text in LOOKS_LIKE_MORE if text == text.strip() and text.isprintable()]
+    assert len(names) >= 40
+    (_,) = await done(rig, append(dict.fromkeys(names, "x"), sheet="Names"))
+    header = (await sheets.tab(SPREADSHEET, "Names", render="FORMULA")).values[0]
+    assert header == [*names, "_mirsal_row_key"]
 
 
 async def test_typed_columns(rig: WorkerRig, sheets: SheetsSimulatorClient) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from mirsal_testing.simulators.bigquery import BigQuerySimulator
 
+CELLS = Path(__file__).parent / "data" / "formula_cells.json"
 TAB = TabName("1AbC-spread_sheet", "العملاء")
 NAME, AGE = Column("Name"), Column("Age", "number")
 INSERT = {"operation": "tabledata.insertAll"}
@@ -115,6 +118,19 @@ async def test_values_have_their_types_and_come_back_as_they_were(world: World) 
     (found,) = await world.rows.find(TAB, ["a", "never written"])
     assert found == Row("a", "ws_1", values)
     assert [type(value) for value in found.values.values()] == list(map(type, values.values()))
+
+
+async def test_texts_stay_what_they_are(world: World) -> None:
+    """Formulas and SQL alike, as values and as the keys that rows are found by."""
+    texts: list[str] = json.loads(CELLS.read_text("utf-8"))
+    texts += ["'; DROP TABLE x; --", "' OR 1=1 --", "`", "@key", "${x}", "\\'"]
+    rows = [Row(f"{number}' OR '1'='1", "ws_1", {"Name": text}) for number, text in
+            enumerate(texts)]  # fmt: skip
+    await world.rows.put(TAB, [NAME], rows)
+    found = {each["_mirsal_row_key"]: each["Name"] for each in await world.stored()}
+    assert found == {row.key: row.values["Name"] for row in rows}
+    (one,) = await world.rows.find(TAB, [rows[0].key])
+    assert one == rows[0]
 
 
 async def test_headers_of_any_alphabet_have_columns_that_name_them(world: World) -> None:

@@ -1,6 +1,7 @@
 """The gateway's settings; what every process has is in `mirsal_runtime.settings`."""
 
-from typing import Annotated, Self
+import re
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from mirsal_runtime.settings import RuntimeSettings
@@ -10,6 +11,7 @@ from pydantic_settings import NoDecode
 from gateway.auth.access import Role
 from gateway.auth.tokens import Algorithm
 
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 SECRET_CHARACTERS = 32
 
 
@@ -83,6 +85,17 @@ class GatewaySettings(RuntimeSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [each for each in value if not _ORIGIN.fullmatch(each)]
+        if wrong:
+            raise ValueError(
+                f"{wrong[0]!r} is no origin such as https://crm.example.com: name each, without "
+                "a path and in lower case"
+            )
         return value
 
     @field_validator("api_key_pepper", "id_secret")
