@@ -70,6 +70,11 @@ def rights_of(service: str, topics: Sequence[Topic]) -> list[tuple[str, str, lis
     return rights
 
 
+def users_of(topics: Sequence[Topic]) -> list[str]:
+    """The services that speak to Kafka."""
+    return [service for service in SERVICES if rights_of(service, topics)]
+
+
 def scaler_rights(topics: Sequence[Topic]) -> list[tuple[str, str, list[str]]]:
     """What KEDA may do: see how far each group has read."""
     return [
@@ -101,7 +106,7 @@ def user_object(name: str, rights: Iterable[tuple[str, str, list[str]]]) -> Kafk
 def expected_files(topics: Sequence[Topic]) -> Mapping[Path, str]:
     """Each generated file, by its path in the repository, and what it must hold."""
     files = {}
-    for service in SERVICES:
+    for service in users_of(topics):
         user = user_object(service, rights_of(service, topics))
         owned = [topic_object(topic) for topic in topics if topic["owner"] == service]
         files[K8S / service / "kafka.yaml"] = _write([user, *owned])

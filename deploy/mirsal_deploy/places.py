@@ -20,6 +20,7 @@ SERVICES: Final[Mapping[str, str]] = {
     "whatsapp-worker": "whatsapp_worker",
     "sheets-worker": "sheets_worker",
     "code-runner": "code_runner",
+    "webhook-worker": "webhook_worker",
 }
 
 

@@ -18,8 +18,10 @@ LOWEST_USER: Final = 10001
 HEALTH_SOURCE: Final = "shared/runtime/src/mirsal_runtime/health.py"
 # Beside the drain: closing Kafka's and the database's connections, which may not answer.
 CLOSING_SECONDS: Final = 12.0
+# Members of no consumer group: their pods may have any name.
+GROUPLESS: Final = ("gateway", "webhook-worker")
 SECRET: Final = re.compile(
-    r"PASSWORD|TOKEN|SECRET|PEPPER|_KEY$|^DATABASE_URL$|^REDIS_URL$|USERNAME"
+    r"PASSWORD|TOKEN|SECRET|PEPPER|_KEYS?$|^DATABASE_URL$|^REDIS_URL$|USERNAME"
 )
 
 Container = dict[str, Any]
@@ -147,7 +149,7 @@ def _instance_faults(each: K8sObject, pod: dict[str, Any]) -> Iterator[str]:
     source = environment.get("MIRSAL_INSTANCE", {}).get("valueFrom", {})
     if source.get("fieldRef", {}).get("fieldPath") != "metadata.name":
         yield "MIRSAL_INSTANCE is not the pod's name"
-    if each["kind"] != "StatefulSet" and service_of(each) != "gateway":
+    if each["kind"] != "StatefulSet" and service_of(each) not in GROUPLESS:
         yield "is a member of a consumer group without a lasting name: make it a StatefulSet"
     state = environment.get("MIRSAL_STATE_DIR", {}).get("value")
     volumes = {volume["name"]: volume for volume in pod.get("volumes", ())}

@@ -16,6 +16,7 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 from sheets_worker.settings import BigQuerySettings, GoogleSettings, ProcessSettings, SheetsSettings
+from webhook_worker.settings import WebhookSettings
 from whatsapp_worker.settings import WhatsAppSettings
 
 CLASSES: Final[Mapping[str, Sequence[type[BaseSettings]]]] = {
@@ -25,6 +26,7 @@ CLASSES: Final[Mapping[str, Sequence[type[BaseSettings]]]] = {
     "whatsapp-worker": (ConnectorSettings, WhatsAppSettings),
     "sheets-worker": (ProcessSettings, GoogleSettings, SheetsSettings, BigQuerySettings),
     "code-runner": (ConnectorSettings, CodeSettings),
+    "webhook-worker": (WebhookSettings,),
     "smtp-simulator": (SmtpSimulatorSettings,),
     "whatsapp-simulator": (WhatsAppSimulatorSettings,),
     "sheets-simulator": (SheetsSimulatorSettings,),

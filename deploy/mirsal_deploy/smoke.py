@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -207,6 +208,7 @@ def _settings(stack: Mapping[str, str], kept: Remembered) -> dict[str, str]:
         "MIRSAL_STATE_DIR": "/var/lib/mirsal",
         "MIRSAL_GOOGLE_CREDENTIALS_FILE": "/run/google.json",
         "MIRSAL_CODE_BOXES": "2",
+        "MIRSAL_WEBHOOK_KEYS": f"smoke:{b64encode(secrets.token_bytes(32)).decode()}",
         "MIRSAL_ID_SECRET": secrets.token_urlsafe(48),
         "MIRSAL_API_KEY_PEPPER": secrets.token_urlsafe(48),
         "MIRSAL_API_KEY": generate_key(),

@@ -26,7 +26,7 @@ from mirsal_contracts.topics import (
     TOPICS,
     Topic,
 )
-from mirsal_deploy.kafka_objects import rights_of
+from mirsal_deploy.kafka_objects import rights_of, users_of
 from mirsal_deploy.places import ROOT, SERVICES, read_topics
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing, Publisher, make_consumer
 from mirsal_runtime.depths import DepthsUnknown, read_depths
@@ -39,6 +39,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 RESOURCES = {"topic": 2, "group": 3}
 OPERATIONS = {"Read": 3, "Write": 4, "Describe": 8}
 LITERAL, ALLOW = 3, 3
+USERS = users_of(read_topics(ROOT))
 CONNECTOR_OF = {topic.reader: name for name, topic in COMMANDS.items()}
 LISTENERS = """
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},SSL://127.0.0.1:{tls}
@@ -134,7 +135,7 @@ async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guard
     await server.start()
     try:
         await apply_topics(RuntimeSettings.model_validate({"kafka_bootstrap_servers": server.url}))
-        for service in SERVICES:
+        for service in USERS:
             await grant(server, service)
         yield server
     finally:
@@ -164,7 +165,7 @@ def writes_of(service: str) -> Sequence[Topic]:
 
 
 async def test_each_service_may_do_what_its_code_does(kafka: GuardedKafka) -> None:
-    for service in SERVICES:
+    for service in USERS:
         settings = kafka.settings_of(service)
         connector = CONNECTOR_OF.get(service)
         seen = (

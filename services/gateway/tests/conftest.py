@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -189,11 +190,11 @@ def run_module(*arguments: str, **environment: str) -> str:
 
 @pytest.fixture(scope="session")
 def database_url(postgres_server: Server) -> Iterator[str]:
-    """A database with the schemas of the gateway and of the orchestrator."""
+    """A database with the schemas of the gateway and of those whose views it reads."""
     name = f"gateway_{secrets.token_hex(6)}"
     run_apart(create_database(postgres_server.url, name))
     url = with_database(postgres_server.url, name)
-    for service in ("gateway", "orchestrator"):
+    for service in ("gateway", "orchestrator", "webhook_worker"):
         run_module(f"{service}.migrate", DATABASE_URL=url)
     yield url
     run_apart(drop_database(postgres_server.url, name))
@@ -224,6 +225,7 @@ def make_settings(
         "topic_prefix": topic_prefix,
         "api_key_pepper": SecretStr(secrets.token_hex(32)),
         "id_secret": SecretStr(secrets.token_hex(32)),
+        "webhook_keys": SecretStr(f"test:{b64encode(secrets.token_bytes(32)).decode()}"),
         "rate_limit_per_minute": 0,
         "bad_keys_per_minute": 0,
     }

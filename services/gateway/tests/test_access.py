@@ -64,6 +64,8 @@ NOBODY = {
     "executionId": "01936f2e-8a00-84bd-bc3e-d4f4b8389c69",
     "keyId": "6f1f6f0e-5a4c-4d0c-9a43-0d5f3f6f1c11",
     "letterId": "5d0cf7a2-3f0b-5c1e-9a51-6f6c2b8e4d17",
+    "webhookId": "0d3f6c1e-9a4b-4c55-8d27-6a1f0b2c3d4e",
+    "deliveryId": "7b1c9d2e-3f40-4a51-b662-c7d8e9f0a1b2",
 }
 
 
@@ -189,6 +191,10 @@ async def test_what_is_another_workspaces_is_as_if_it_were_not(make_settings: Ma
             "SELECT id::text FROM gateway.api_keys WHERE workspace = $1", gateway.workspace
         )
         theirs = {"runId": run_id, "executionId": sent.json()["executionId"], "keyId": key_id}
+        webhook = await call(gateway, _case("POST", "/webhooks"), mine)
+        theirs["webhookId"] = webhook.json()["webhookId"]
+        test = await call(gateway, _case("POST", "/webhook/{webhookId}/test"), mine, theirs)
+        theirs["deliveryId"] = test.json()["deliveryId"]
         # What the owner sees under the ids, so that the test can fail.
         assert (await call(gateway, _case("GET", "/run/{runId}"), mine, theirs)).status_code == 200
 
@@ -198,8 +204,8 @@ async def test_what_is_another_workspaces_is_as_if_it_were_not(make_settings: Ma
         ]
         checked = 0
         for case in naming:
-            if case.method == "PUT" or case.path.endswith("/leads"):
-                continue  # Saves what becomes the stranger's own.
+            if _saves(case):
+                continue  # What becomes the stranger's own.
             foreign = await call(gateway, case, stranger, theirs)
             missing = await call(gateway, case, stranger, NOBODY)
             assert foreign.status_code in {403, 404}, (case, foreign.text)
@@ -208,7 +214,7 @@ async def test_what_is_another_workspaces_is_as_if_it_were_not(make_settings: Ma
             if "{workflowId}" in case.path or b'"workflowId"' in (case.body or b""):
                 assert foreign.json() == DENIED, case
             checked += 1
-        assert checked >= 14
+        assert checked >= 22
         alive = await gateway.sql.fetchval(
             "SELECT revoked_at IS NULL AND replaced_by IS NULL FROM gateway.api_keys WHERE id = $1",
             key_id,
@@ -223,10 +229,16 @@ async def test_what_a_stranger_saves_under_the_same_ids_is_its_own(gateway: Gate
     before = [(await call(gateway, case, mine)).content for case in (workflow, lead)]
     stranger = await gateway.add_key(f"w-{secrets.token_hex(4)}", role=Role.OWNER)
     for case in CLOSED:
-        if case.method == "PUT" or case.path.endswith("/leads"):
+        if _saves(case):
             assert (await call(gateway, case, stranger)).status_code in {200, 201}, case
     after = [(await call(gateway, case, mine)).content for case in (workflow, lead)]
     assert after == before
+
+
+def _saves(case: Case) -> bool:
+    """Whether the call makes what it names, where that is not there yet."""
+    makes = case.method == "PUT" and "{webhookId}" not in case.path
+    return makes or case.path.endswith("/leads")
 
 
 def _case(method: str, ending: str) -> Case:

@@ -20,6 +20,7 @@ from mirsal_runtime.queries import load_queries
 from services.gateway.tests.conftest import AHMED, WELCOME, Gateway
 from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import add_execution, add_run
+from services.gateway.tests.test_webhooks import add_delivery
 
 API: Final = "/api/automation"
 NDJSON: Final = {"content-type": "application/x-ndjson"}
@@ -124,6 +125,30 @@ async def read_letter(owner: Gateway) -> tuple[httpx.Response, str]:
     return await owner.client.get(f"{API}/dead-letter/{letter_id}/content"), letter_id
 
 
+async def make_webhook(owner: Gateway) -> tuple[httpx.Response, str]:
+    draft = {"url": "https://hooks.example/in?key=hidden", "eventTypes": ["run.failed"]}
+    answer = await owner.client.post(f"{API}/webhooks", json=draft)
+    return answer, answer.json()["webhookId"]
+
+
+def on_webhook(method: str, ending: str = "", body: Any = None) -> Do:
+    """Make a webhook, and then this call of it."""
+
+    async def do(owner: Gateway) -> tuple[httpx.Response, str]:
+        _, webhook_id = await make_webhook(owner)
+        path = f"{API}/webhook/{webhook_id}{ending}"
+        return await owner.client.request(method, path, json=body), webhook_id
+
+    return do
+
+
+async def redeliver(owner: Gateway) -> tuple[httpx.Response, str]:
+    _, webhook_id = await make_webhook(owner)
+    path = f"{API}/webhook/{webhook_id}"
+    delivery_id = await add_delivery(owner, webhook_id, "dead")
+    return await owner.client.post(f"{path}/delivery/{delivery_id}/redeliver"), webhook_id
+
+
 async def read_audit(owner: Gateway) -> tuple[httpx.Response, str]:
     return await owner.client.get(f"{API}/audit"), ""
 
@@ -137,6 +162,17 @@ DO: Final[dict[Route, Do]] = {
     ("POST", f"{API}/run/{{runId}}/retry"): retry,
     ("POST", f"{API}/execution/{{executionId}}/decision"): decide,
     ("POST", f"{API}/dead-letter/{{letterId}}/replay"): replay_letter,
+    ("POST", f"{API}/webhooks"): make_webhook,
+    ("PUT", f"{API}/webhook/{{webhookId}}"): on_webhook(
+        "PUT", body={"url": "https://other.example/", "eventTypes": ["run.failed"]}
+    ),
+    ("DELETE", f"{API}/webhook/{{webhookId}}"): on_webhook("DELETE"),
+    ("POST", f"{API}/webhook/{{webhookId}}/rotate"): on_webhook("POST", "/rotate", {}),
+    ("POST", f"{API}/webhook/{{webhookId}}/test"): on_webhook("POST", "/test"),
+    ("POST", f"{API}/webhook/{{webhookId}}/redeliver"): on_webhook(
+        "POST", "/redeliver", {"since": "2026-11-22T00:00:00Z"}
+    ),
+    ("POST", f"{API}/webhook/{{webhookId}}/delivery/{{deliveryId}}/redeliver"): redeliver,
     ("POST", f"{API}/keys"): make_key,
     ("POST", f"{API}/key/{{keyId}}/rotate"): rotate_key,
     ("DELETE", f"{API}/key/{{keyId}}"): revoke_key,
@@ -217,6 +253,17 @@ async def test_a_key_is_told_of_without_what_lets_in(owner: Gateway) -> None:
         "SELECT inbox::text FROM gateway.audit_inbox inbox"
     )
     assert not [each for each in tables if key in each[0]]
+
+
+async def test_of_a_webhook_only_the_host_is_told(owner: Gateway) -> None:
+    _, webhook_id = await make_webhook(owner)
+    draft = {"url": "https://hooks.example/other", "eventTypes": ["run.failed"]}
+    for _ in range(2):
+        await owner.client.put(f"{API}/webhook/{webhook_id}", json=draft)
+    made, saved = await read_log(owner, objectId=webhook_id)
+    assert made["after"]["url"] == "hooks.example"
+    assert (saved["before"], saved["after"]) == ({"url": "hooks.example"}, {"url": "hooks.example"})
+    assert "hidden" not in orjson.dumps([made, saved]).decode()
 
 
 async def test_a_version_is_told_by_its_digest(owner: Gateway) -> None:

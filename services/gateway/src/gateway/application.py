@@ -30,6 +30,7 @@ from gateway.runs import event_endpoints as events
 from gateway.services import caller_of, services_of
 from gateway.shortcut import Answer, Shortcut
 from gateway.store import DatabaseUnavailable
+from gateway.webhooks import endpoints as webhooks
 from gateway.workflows import endpoints as workflows
 
 TITLE = "Mirsal"
@@ -78,8 +79,8 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     routers = [runs.router, events.router, controls.router, executions.router, code.router]
-    routers += [workflows.router, leads.router, letters.router, keys.router, audit.router]
-    routers += [health.router, docs_router]
+    routers += [workflows.router, leads.router, letters.router, webhooks.router, keys.router]
+    routers += [audit.router, health.router, docs_router]
     if with_metrics:
         routers.append(health.metrics_router)
     for router in routers:

@@ -11,6 +11,7 @@ from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
 from mirsal_runtime.broker import Publisher
 from mirsal_runtime.health import Check
 from mirsal_runtime.topics import TopicsPresent, open_board
+from mirsal_runtime.webhook_secrets import SecretSealer
 from starlette.requests import Request
 
 from gateway.audit.store import AuditStore
@@ -45,6 +46,8 @@ from gateway.store import Database, DatabaseUnavailable, open_database
 from gateway.watching.feed import ChangeFeed
 from gateway.watching.lookout import Lookout
 from gateway.watching.store import WatchStore
+from gateway.webhooks.service import Webhooks
+from gateway.webhooks.store import WebhookStore
 from gateway.workflows.graphs import GraphShelf
 from gateway.workflows.service import Workflows
 from gateway.workflows.store import WorkflowStore
@@ -70,6 +73,7 @@ class Services(NamedTuple):
     executions: Executions
     controls: Controls
     letters: Letters
+    webhooks: Webhooks
     lookout: Lookout
     feed: ChangeFeed
     health: Health
@@ -118,10 +122,9 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         stack.callback(lookout.close)
         stack.callback(feed.close)
         runs = Runs(launcher, RunStore(views), starts, lookout)
-        letters = LetterStore(views)
-        keys = KeyStore(own)
+        letters, keys, endpoints = LetterStore(views), KeyStore(own), WebhookStore(own, views)
         trail = _open_trail(stack, own)
-        stack.callback(asyncio.create_task(_sweep(starts)).cancel)
+        stack.callback(asyncio.create_task(_sweep(starts, endpoints)).cancel)
         yield Services(
             door=_build_door(settings, stack, keys, limiter),
             trail=trail,
@@ -132,6 +135,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             runs=runs,
             controls=Controls(runs, ControlStore(views), launcher, intake, trail),
             letters=Letters(letters, launcher, intake, trail),
+            webhooks=_build_webhooks(settings, endpoints),
             direct=DirectCalls(finder, launcher),
             executions=Executions(launcher, ExecutionStore(views), starts, workflows, lookout),
             lookout=lookout,
@@ -150,6 +154,11 @@ def _open_trail(stack: AsyncExitStack, own: Database) -> Trail:
     trail = Trail(AuditStore(own))
     stack.callback(asyncio.create_task(trail.keep_chain()).cancel)
     return trail
+
+
+def _build_webhooks(settings: GatewaySettings, endpoints: WebhookStore) -> Webhooks:
+    sealer = SecretSealer(settings.webhook_keys)
+    return Webhooks(endpoints, settings.outbound_rules, sealer)
 
 
 def _build_door(
@@ -219,10 +228,11 @@ async def _note_uses(doorkeeper: Doorkeeper) -> None:
         await doorkeeper.write_uses()
 
 
-async def _sweep(starts: StartStore) -> None:
-    """Forget old idempotency keys now and then, each gateway at a time of its own."""
+async def _sweep(starts: StartStore, endpoints: WebhookStore) -> None:
+    """Forget old idempotency keys and wishes now and then, each gateway at a time of its own."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         with suppress(DatabaseUnavailable):
             while await starts.forget_keys():  # noqa: ASYNC110 - each round removes some
                 await asyncio.sleep(1)
+            await endpoints.forget_wishes()

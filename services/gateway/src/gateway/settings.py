@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
-from mirsal_runtime.settings import RuntimeSettings
+from mirsal_runtime.settings import OutboundSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
@@ -15,7 +15,7 @@ _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 SECRET_CHARACTERS = 32
 
 
-class GatewaySettings(RuntimeSettings):
+class GatewaySettings(OutboundSettings):
     """Read from the environment, each name preceded by `MIRSAL_`.
 
     All gateways of an installation share `api_key_pepper` and `id_secret`, over restarts too: with

@@ -42,6 +42,8 @@ MetricName: TypeAlias = Literal[
     "mirsal_provider_throttled_total",
     "mirsal_provider_budget_left",
     "mirsal_sandbox_outcomes_total",
+    # Webhooks.
+    "mirsal_webhooks_total",
     # The process.
     "mirsal_pool_connections",
     "mirsal_loop_lag_seconds",
@@ -49,14 +51,16 @@ MetricName: TypeAlias = Literal[
     "mirsal_spans_dropped_total",
 ]
 
-Part: TypeAlias = Literal["gateway", "orchestrator", "connector"]
+Part: TypeAlias = Literal["gateway", "orchestrator", "connector", "webhooks"]
 """What a process is; each connector's process is a `connector`."""
 
 _CONSUMERS: Final[frozenset[Part]] = frozenset({"orchestrator", "connector"})
-_EVERYWHERE: Final[frozenset[Part]] = frozenset({"gateway", "orchestrator", "connector"})
+_BATCHERS: Final[frozenset[Part]] = _CONSUMERS | {"gateway"}
+_EVERYWHERE: Final[frozenset[Part]] = _BATCHERS | {"webhooks"}
 _GATEWAY: Final[frozenset[Part]] = frozenset({"gateway"})
 _ORCHESTRATOR: Final[frozenset[Part]] = frozenset({"orchestrator"})
 _CONNECTOR: Final[frozenset[Part]] = frozenset({"connector"})
+_WEBHOOKS: Final[frozenset[Part]] = frozenset({"webhooks"})
 
 OWNERS: Final[Mapping[MetricName, frozenset[Part]]] = {
     "automation_executions_total": _ORCHESTRATOR,
@@ -70,7 +74,7 @@ OWNERS: Final[Mapping[MetricName, frozenset[Part]]] = {
     "mirsal_consumer_oldest_seconds": _CONSUMERS,
     "mirsal_records_open": _CONNECTOR,
     "mirsal_records_read_total": _CONSUMERS,
-    "mirsal_batch_size": _EVERYWHERE,
+    "mirsal_batch_size": _BATCHERS,
     "mirsal_dead_letters_total": _CONSUMERS,
     "mirsal_dead_letters_waiting": _ORCHESTRATOR,
     "mirsal_decision_seconds": _ORCHESTRATOR,
@@ -91,6 +95,7 @@ OWNERS: Final[Mapping[MetricName, frozenset[Part]]] = {
     "mirsal_provider_throttled_total": _CONNECTOR,
     "mirsal_provider_budget_left": _CONNECTOR,
     "mirsal_sandbox_outcomes_total": _CONNECTOR,
+    "mirsal_webhooks_total": _WEBHOOKS,
     "mirsal_pool_connections": _EVERYWHERE,
     "mirsal_loop_lag_seconds": _EVERYWHERE,
     "mirsal_spans_exported_total": _EVERYWHERE,
@@ -104,5 +109,7 @@ def part_of(service: str) -> Part:
     match service:
         case "gateway" | "orchestrator":
             return service
+        case "webhook-worker":
+            return "webhooks"
         case _:
             return "connector"

@@ -132,6 +132,9 @@ CLAIMS_TAKEN_OVER = _counter(
 LEDGER_SECONDS = _histogram(
     "mirsal_ledger_seconds", "One ledger statement.", ("operation",), _SHORT_SECONDS
 )
+WEBHOOKS = _counter(
+    "mirsal_webhooks_total", "Calls of customers' endpoints.", ("outcome", "workspace")
+)
 PROVIDER_THROTTLED = _counter(
     "mirsal_provider_throttled_total",
     "Attempts that a provider, or a limit kept for it, put off.",

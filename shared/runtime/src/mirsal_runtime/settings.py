@@ -1,10 +1,13 @@
 """The settings that every process has; a service's own settings stay in the service."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from mirsal_runtime.outbound_rules import OutboundRules
 
 
 class RuntimeSettings(BaseSettings):
@@ -79,3 +82,34 @@ class ConnectorSettings(RuntimeSettings):
     workspace_backlog: Annotated[int, Field(ge=1)] | None = None
     window: Annotated[int, Field(ge=1, le=100_000)] = 1000
     dead_letter_limit: Annotated[int, Field(ge=1)] = 100
+
+
+class OutboundSettings(RuntimeSettings):
+    """What whoever takes users' URLs and whoever calls them must agree on.
+
+    `outbound_networks` (comma-separated, as in `127.0.0.0/8`) may be reached though they are not
+    public, at any port: for development only. All else must be public, at `outbound_ports`.
+
+    `webhook_keys` seal the secrets of webhook endpoints: `id:base64 of 32 bytes`, separated by
+    commas. The first seals, all open. Without any there are no webhooks.
+    """
+
+    webhook_keys: SecretStr = SecretStr("")
+
+    outbound_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    outbound_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], NoDecode] = (
+        80,
+        443,
+    )
+
+    @property
+    def outbound_rules(self) -> OutboundRules:
+        """The same as rules."""
+        return OutboundRules(self.outbound_networks, self.outbound_ports)
+
+    @field_validator("outbound_networks", "outbound_ports", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value

@@ -20,6 +20,15 @@ CHANGES: Final[Mapping[Route, Action]] = {
     ("POST", f"{_API}/run/{{runId}}/retry"): Action.RUN_RETRIED,
     ("POST", f"{_API}/execution/{{executionId}}/decision"): Action.EXECUTION_DECIDED,
     ("POST", f"{_API}/dead-letter/{{letterId}}/replay"): Action.LETTER_REPLAYED,
+    ("POST", f"{_API}/webhooks"): Action.WEBHOOK_MADE,
+    ("PUT", f"{_API}/webhook/{{webhookId}}"): Action.WEBHOOK_SAVED,
+    ("DELETE", f"{_API}/webhook/{{webhookId}}"): Action.WEBHOOK_REMOVED,
+    ("POST", f"{_API}/webhook/{{webhookId}}/rotate"): Action.WEBHOOK_ROTATED,
+    ("POST", f"{_API}/webhook/{{webhookId}}/test"): Action.WEBHOOK_TESTED,
+    ("POST", f"{_API}/webhook/{{webhookId}}/redeliver"): Action.WEBHOOK_REDELIVERED,
+    ("POST", f"{_API}/webhook/{{webhookId}}/delivery/{{deliveryId}}/redeliver"): (
+        Action.WEBHOOK_REDELIVERED
+    ),
     ("POST", f"{_API}/keys"): Action.KEY_MADE,
     ("POST", f"{_API}/key/{{keyId}}/rotate"): Action.KEY_ROTATED,
     ("DELETE", f"{_API}/key/{{keyId}}"): Action.KEY_REVOKED,

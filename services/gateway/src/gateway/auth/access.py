@@ -30,6 +30,8 @@ class Scope(StrEnum):
     LETTERS_READ = "letters:read"
     LETTERS_CONTENT = "letters:content"
     LETTERS_REPLAY = "letters:replay"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
     AUDIT_READ = "audit:read"
@@ -49,6 +51,8 @@ LEAST_ROLES: Final[Mapping[Scope, Role]] = {
     Scope.LETTERS_CONTENT: Role.EDITOR,
     Scope.WORKFLOWS_WRITE: Role.EDITOR,
     Scope.CODE_RUN: Role.EDITOR,
+    Scope.WEBHOOKS_READ: Role.EDITOR,
+    Scope.WEBHOOKS_WRITE: Role.EDITOR,
     Scope.KEYS_READ: Role.OWNER,
     Scope.KEYS_WRITE: Role.OWNER,
     Scope.AUDIT_READ: Role.OWNER,
@@ -84,6 +88,19 @@ GUARDED: Final[Mapping[Route, Scope]] = {
     ("GET", f"{_API}/dead-letter/{{letterId}}"): Scope.LETTERS_READ,
     ("GET", f"{_API}/dead-letter/{{letterId}}/content"): Scope.LETTERS_CONTENT,
     ("POST", f"{_API}/dead-letter/{{letterId}}/replay"): Scope.LETTERS_REPLAY,
+    ("GET", f"{_API}/webhooks"): Scope.WEBHOOKS_READ,
+    ("GET", f"{_API}/webhook/{{webhookId}}"): Scope.WEBHOOKS_READ,
+    ("GET", f"{_API}/webhook/{{webhookId}}/deliveries"): Scope.WEBHOOKS_READ,
+    ("GET", f"{_API}/webhook/{{webhookId}}/delivery/{{deliveryId}}"): Scope.WEBHOOKS_READ,
+    ("POST", f"{_API}/webhooks"): Scope.WEBHOOKS_WRITE,
+    ("PUT", f"{_API}/webhook/{{webhookId}}"): Scope.WEBHOOKS_WRITE,
+    ("DELETE", f"{_API}/webhook/{{webhookId}}"): Scope.WEBHOOKS_WRITE,
+    ("POST", f"{_API}/webhook/{{webhookId}}/rotate"): Scope.WEBHOOKS_WRITE,
+    ("POST", f"{_API}/webhook/{{webhookId}}/test"): Scope.WEBHOOKS_WRITE,
+    ("POST", f"{_API}/webhook/{{webhookId}}/redeliver"): Scope.WEBHOOKS_WRITE,
+    ("POST", f"{_API}/webhook/{{webhookId}}/delivery/{{deliveryId}}/redeliver"): (
+        Scope.WEBHOOKS_WRITE
+    ),
     ("GET", f"{_API}/keys"): Scope.KEYS_READ,
     ("GET", f"{_API}/key/{{keyId}}"): Scope.KEYS_READ,
     ("POST", f"{_API}/keys"): Scope.KEYS_WRITE,

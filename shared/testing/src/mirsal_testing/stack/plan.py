@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from base64 import b64encode
 from pathlib import Path
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from mirsal_testing.servers.choice import choose_servers
@@ -23,6 +25,10 @@ OWNER_SETTING = "MIRSAL_STACK_OWNER"
 KEY_SETTING = "MIRSAL_API_KEY"
 _NOT_FOR_SERVICES = (OWNER_SETTING, TABLE_SETTING)
 _SECRETS = {"MIRSAL_ID_SECRET": "idSecret", "MIRSAL_API_KEY_PEPPER": "apiKeyPepper"}
+
+
+def _make_webhook_key() -> str:
+    return f"local:{b64encode(token_bytes(32)).decode()}"
 
 
 class Plan:
@@ -115,8 +121,12 @@ class Plan:
         secrets = {
             name: self._given.get(name) or self.kept.secret(key) for name, key in _SECRETS.items()
         }
+        # Sealed with it, secrets of webhooks are read by it ever after.
+        keys = self.kept.draw("webhookKeys", _make_webhook_key)
         return {
             "PYTHONUNBUFFERED": "1",
+            **self._table.defaults,
+            "MIRSAL_WEBHOOK_KEYS": keys,
             **secrets,
             **self._given,
             **self._outward,

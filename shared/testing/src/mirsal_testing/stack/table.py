@@ -55,15 +55,21 @@ class Simulator:
 
 @dataclass(frozen=True)
 class Table:
-    """All parts but the three servers. `topics` and `keys` are modules, or None for neither."""
+    """All parts but the three servers. `topics` and `keys` are modules, or None for neither.
+
+    `defaults` are settings of every process, unless the caller has others.
+    """
 
     services: tuple[Service, ...]
     simulators: tuple[Simulator, ...]
+    defaults: Mapping[str, str] = field(default_factory=dict)
     topics: str | None = "mirsal_runtime.topics"
     keys: str | None = "gateway.cli"
 
 
 PLATFORM = Table(
+    # Who tries webhooks on this machine has the endpoint on it too.
+    defaults={"MIRSAL_OUTBOUND_NETWORKS": "127.0.0.0/8,::1/128"},
     services=(
         Service("gateway", "gateway", "MIRSAL_GATEWAYS", serves_api=True),
         Service("orchestrator", "orchestrator", "MIRSAL_ORCHESTRATORS"),
@@ -71,6 +77,7 @@ PLATFORM = Table(
         Service("whatsapp-worker", "whatsapp_worker", "MIRSAL_WHATSAPP_WORKERS"),
         Service("sheets-worker", "sheets_worker", "MIRSAL_SHEETS_WORKERS"),
         Service("code-runner", "code_runner", "MIRSAL_CODE_RUNNERS", prepares="code_runner.build"),
+        Service("webhook-worker", "webhook_worker", "MIRSAL_WEBHOOK_WORKERS"),
         # A connector that does nothing, for the benchmark.
         Service("noop-worker", "mirsal_testing.noop_worker", "MIRSAL_NOOP_WORKERS", processes=0),
     ),

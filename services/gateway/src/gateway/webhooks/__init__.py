@@ -1,0 +1,1 @@
+"""Customers' endpoints, which are told what became of runs."""

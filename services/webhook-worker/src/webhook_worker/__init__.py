@@ -1,0 +1,1 @@
+"""Tells customers' endpoints what became of their runs."""

@@ -1,0 +1,5 @@
+"""`python -m webhook_worker`."""
+
+from webhook_worker.main import main
+
+main()

@@ -1,0 +1,6 @@
+"""`python -m webhook_worker.migrate`: brings the worker's schema up to date, and ends."""
+
+from mirsal_runtime.migrations import migrate
+
+if __name__ == "__main__":
+    migrate("webhook_worker", "webhook_worker")

@@ -1,0 +1,13 @@
+"""Deliveries, and what is known of endpoints; see the .sql file."""
+
+from pathlib import Path
+
+from mirsal_runtime.migrations import execute_script
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Run the SQL beside this file."""
+    execute_script(Path(__file__).with_suffix(".sql").read_text("utf-8"))
