@@ -147,7 +147,7 @@ async def test_metrics_may_have_a_port_of_their_own(gateway: Gateway) -> None:
 async def test_a_forwarded_address_counts_only_from_a_trusted_proxy(gateway: Gateway) -> None:
     settings = gateway.settings.model_copy(update={"rate_limit_per_minute": 7})
     headers = {"x-api-key": gateway.key, "x-forwarded-for": "203.0.113.9"}
-    left = {}
+    left, recorded = {}, {}
     for trusted in ("", "127.0.0.1"):
         async with (
             run_gateway(settings, free_port(), MIRSAL_TRUSTED_PROXIES=trusted) as process,
@@ -157,6 +157,14 @@ async def test_a_forwarded_address_counts_only_from_a_trusted_proxy(gateway: Gat
             own = await client.get(url, headers={"x-api-key": gateway.key})
             other = await client.get(url, headers=headers)
             left[trusted] = [int(each.headers["ratelimit-remaining"]) for each in (own, other)]
+        await gateway.services.trail.seal()
+        found = await gateway.sql.fetch(
+            "SELECT DISTINCT address FROM gateway.audit_log "
+            "WHERE workspace = $1 AND action = 'leads.listed'",
+            gateway.workspace,
+        )
+        recorded[trusted] = {row["address"] for row in found}
+    assert recorded == {"": {"127.0.0.1"}, "127.0.0.1": {"127.0.0.1", "203.0.113.9"}}
     assert left[""] == [6, 5]
     assert left["127.0.0.1"] == [4, 6]
 
