@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -149,6 +150,35 @@ async def redeliver(owner: Gateway) -> tuple[httpx.Response, str]:
     return await owner.client.post(f"{path}/delivery/{delivery_id}/redeliver"), webhook_id
 
 
+async def import_as_job(owner: Gateway) -> tuple[httpx.Response, str]:
+    csv = {"content-type": "text/csv"}
+    answer = await owner.client.post(f"{API}/leads/import", content=b"leadId\nx\n", headers=csv)
+    return answer, answer.json()["jobId"]
+
+
+async def start_as_job(owner: Gateway) -> tuple[httpx.Response, str]:
+    await save_workflow(owner)
+    answer = await owner.client.post(f"{API}/workflow/hello/runs", json={"leadIds": ["x"]})
+    return answer, answer.json()["jobId"]
+
+
+async def replay_as_job(owner: Gateway) -> tuple[httpx.Response, str]:
+    answer = await owner.client.post(f"{API}/dead-letters/replay", json={})
+    return answer, answer.json()["jobId"]
+
+
+async def cancel_job(owner: Gateway) -> tuple[httpx.Response, str]:
+    job_id = str(uuid4())
+    await owner.sql.execute(
+        "INSERT INTO gateway.jobs (id, workspace, kind, status, request, created_by, expires_at, "
+        "leased_until) VALUES ($1, $2, 'letters_replay', 'running', '{}', 'x', "
+        "now() + interval '1 h', now() + interval '1 h')",
+        job_id,
+        owner.workspace,
+    )
+    return await owner.client.post(f"{API}/job/{job_id}/cancel"), job_id
+
+
 async def read_audit(owner: Gateway) -> tuple[httpx.Response, str]:
     return await owner.client.get(f"{API}/audit"), ""
 
@@ -173,6 +203,10 @@ DO: Final[dict[Route, Do]] = {
         "POST", "/redeliver", {"since": "2026-11-22T00:00:00Z"}
     ),
     ("POST", f"{API}/webhook/{{webhookId}}/delivery/{{deliveryId}}/redeliver"): redeliver,
+    ("POST", f"{API}/leads/import"): import_as_job,
+    ("POST", f"{API}/workflow/{{workflowId}}/runs"): start_as_job,
+    ("POST", f"{API}/dead-letters/replay"): replay_as_job,
+    ("POST", f"{API}/job/{{jobId}}/cancel"): cancel_job,
     ("POST", f"{API}/keys"): make_key,
     ("POST", f"{API}/key/{{keyId}}/rotate"): rotate_key,
     ("DELETE", f"{API}/key/{{keyId}}"): revoke_key,

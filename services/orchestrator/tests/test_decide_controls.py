@@ -208,13 +208,28 @@ def test_a_run_that_failed_by_an_unreadable_command_goes_on_after_its_replay() -
     run.succeed("a")
     assert run.status == "failed"
     (command,) = run.replay("b", "p2").commands
-    assert (command.message.node_id, command.message.attempt) == ("b", 2)
-    redelivered = run.replay("b", "p2", attempt=1)
+    assert (command.message.node_id, command.message.attempt) == ("b", 1), "the ledger may know it"
+    redelivered = run.replay("b", "p2")
     assert redelivered.ignored is not None
-    assert [each.message.attempt for each in redelivered.commands] == [2], "under the same id"
-    assert not run.replay("b", "p3", attempt=1).commands
+    assert [each.message.attempt for each in redelivered.commands] == [1], "under the same id"
     run.succeed("b")
     run.succeed("c")
+    assert run.status == "succeeded"
+
+
+def test_that_it_could_not_be_read_is_no_news_after_it_was_asked_for_again() -> None:
+    run = started(draw([A]))
+    unreadable = run.failure_of("a", "permanent", code=UNREADABLE_COMMAND)
+    run.tell(unreadable)
+    (command,) = run.retry().commands
+    assert command.message.attempt == 1
+    assert run.tell(unreadable).ignored is not None
+    assert run.status == "running"
+    later = {"started_at": run.at, "ended_at": run.at}
+    run.tell(unreadable.model_copy(update=later))
+    assert run.status == "failed", "another copy of it, or the same process again"
+    run.retry("r2")
+    run.succeed("a")
     assert run.status == "succeeded"
 
 
@@ -233,3 +248,15 @@ def test_a_replay_decides_nothing_that_is_in_doubt_or_cancelled() -> None:
     run.cancel()
     assert run.replay("a", "p2").ignored is not None
     assert run.status == "cancelled"
+
+
+def test_that_one_could_not_read_it_proves_nothing_where_another_may_have_sent_it() -> None:
+    run = started(draw([A]))
+    unreadable = run.failure_of("a", "permanent", code=UNREADABLE_COMMAND)
+    run.cancel()
+    assert run.tell(unreadable).ignored is not None
+    (command,) = run.retry().commands
+    assert command.message.attempt == 1, "its connector is asked what became of it"
+    run.doubt("a")
+    assert run.tell(unreadable).ignored is not None
+    assert run.phases == {"a": "unconfirmed"}

@@ -22,6 +22,7 @@ from gateway.executions import code_endpoints as code
 from gateway.executions import endpoints as executions
 from gateway.frame import INTERNAL, Frame
 from gateway.health import endpoints as health
+from gateway.jobs import endpoints as jobs
 from gateway.leads import endpoints as leads
 from gateway.letters import endpoints as letters
 from gateway.problems import Fault, Problem, invalid, unavailable
@@ -80,7 +81,7 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
     )
     routers = [runs.router, events.router, controls.router, executions.router, code.router]
     routers += [workflows.router, leads.router, letters.router, webhooks.router, keys.router]
-    routers += [audit.router, health.router, docs_router]
+    routers += [jobs.router, audit.router, health.router, docs_router]
     if with_metrics:
         routers.append(health.metrics_router)
     for router in routers:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-Kind: TypeAlias = Literal["run", "execution", "control"]
+Kind: TypeAlias = Literal["run", "execution", "control", "job"]
 
 STEM_BYTES = 12
 FRESH_SECONDS = 15 * 60

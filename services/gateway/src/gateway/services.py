@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import structlog
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
 from mirsal_runtime.broker import Publisher
 from mirsal_runtime.health import Check
+from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent, open_board
 from mirsal_runtime.webhook_secrets import SecretSealer
 from starlette.requests import Request
@@ -33,6 +34,10 @@ from gateway.executions.store import ExecutionStore
 from gateway.health.service import Health
 from gateway.health.store import TotalStore
 from gateway.issued_ids import IdIssuer
+from gateway.jobs.runner import JobRunner
+from gateway.jobs.service import Jobs
+from gateway.jobs.store import JobStore
+from gateway.jobs.work import ImportLeads, ReplayAll, StartRuns, Works
 from gateway.leads.service import Leads
 from gateway.leads.store import LeadStore
 from gateway.letters.service import Letters
@@ -74,6 +79,7 @@ class Services(NamedTuple):
     controls: Controls
     letters: Letters
     webhooks: Webhooks
+    jobs: Jobs
     lookout: Lookout
     feed: ChangeFeed
     health: Health
@@ -117,36 +123,36 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         finder = FactFinder(starts)
         workflow_store = WorkflowStore(own)
         workflows = Workflows(workflow_store)
-        watches = WatchStore(views)
-        lookout, feed = Lookout(watches.look), ChangeFeed(watches)
-        stack.callback(lookout.close)
-        stack.callback(feed.close)
+        lookout, feed = _open_watch(stack, WatchStore(views))
         runs = Runs(launcher, RunStore(views), starts, lookout)
-        letters, keys, endpoints = LetterStore(views), KeyStore(own), WebhookStore(own, views)
         trail = _open_trail(stack, own)
+        letters = Letters(LetterStore(views), launcher, intake, trail)
+        leads = Leads(LeadStore(own), settings.default_region, trail)
+        graphs = GraphShelf(workflow_store)
+        jobs = JobStore(own)
+        works = Works(
+            ImportLeads(jobs, leads), StartRuns(jobs, starts, graphs, launcher), ReplayAll(letters)
+        )
+        wake = _run_jobs(stack, jobs, works)
+        keys, endpoints = KeyStore(own), WebhookStore(own, views)
         stack.callback(asyncio.create_task(_sweep(starts, endpoints)).cancel)
         yield Services(
             door=_build_door(settings, stack, keys, limiter),
             trail=trail,
             key_ring=KeyRing(keys, settings.api_key_pepper, trail),
             workflows=workflows,
-            leads=Leads(LeadStore(own), settings.default_region, trail),
-            starts=Starts(finder, GraphShelf(workflow_store), launcher),
+            leads=leads,
+            starts=Starts(finder, graphs, launcher),
             runs=runs,
             controls=Controls(runs, ControlStore(views), launcher, intake, trail),
-            letters=Letters(letters, launcher, intake, trail),
+            letters=letters,
+            jobs=Jobs(jobs, launcher, finder, wake),
             webhooks=_build_webhooks(settings, endpoints),
             direct=DirectCalls(finder, launcher),
             executions=Executions(launcher, ExecutionStore(views), starts, workflows, lookout),
             lookout=lookout,
             feed=feed,
-            health=Health(
-                settings,
-                TotalStore(views),
-                letters,
-                required={"postgres": own.check, "kafka": _topics_check(settings)},
-                optional={"redis": limiter.check},
-            ),
+            health=_build_health(settings, own, views, limiter),
         )
 
 
@@ -159,6 +165,32 @@ def _open_trail(stack: AsyncExitStack, own: Database) -> Trail:
 def _build_webhooks(settings: GatewaySettings, endpoints: WebhookStore) -> Webhooks:
     sealer = SecretSealer(settings.webhook_keys)
     return Webhooks(endpoints, settings.outbound_rules, sealer)
+
+
+def _build_health(
+    settings: GatewaySettings, own: Database, views: Database, limiter: RateLimiter
+) -> Health:
+    return Health(
+        settings,
+        TotalStore(views),
+        LetterStore(views),
+        required={"postgres": own.check, "kafka": _topics_check(settings)},
+        optional={"redis": limiter.check},
+    )
+
+
+def _open_watch(stack: AsyncExitStack, watches: WatchStore) -> tuple[Lookout, ChangeFeed]:
+    lookout, feed = Lookout(watches.look), ChangeFeed(watches)
+    stack.callback(lookout.close)
+    stack.callback(feed.close)
+    return lookout, feed
+
+
+def _run_jobs(stack: AsyncExitStack, store: JobStore, works: Works) -> Callable[[], None]:
+    """Work jobs off as long as the stack is open; what tells that there is a new one."""
+    runner = JobRunner(store, works)
+    stack.push_async_callback(cancel, asyncio.create_task(runner.run()))
+    return runner.wake
 
 
 def _build_door(

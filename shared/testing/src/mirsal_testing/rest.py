@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import httpx
+import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
 CALL_SECONDS = 30.0
 TRIES = 4
@@ -115,6 +116,30 @@ class RestClient:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {seconds:g} s the run is {run}")
             await asyncio.sleep(POLL_SECONDS)
+
+    async def follow_runs(self) -> AsyncGenerator[dict[str, Any], None]:
+        """The workspace's runs as they change, live; comes back where the connection breaks.
+
+        An empty one says that more has changed than is told.
+        """
+        last_event_id = ""
+        patience = httpx.Timeout(CALL_SECONDS, read=None)
+        while True:
+            headers = {"last-event-id": last_event_id} if last_event_id else {}
+            try:
+                async with self.http.stream(
+                    "GET", "/runs/events", headers=headers, timeout=patience
+                ) as answer:
+                    if not answer.is_success:
+                        raise RestError(f"the live events were answered {answer.status_code}")
+                    async for line in answer.aiter_lines():
+                        name, _, text = line.partition(": ")
+                        if name == "id":
+                            last_event_id = text
+                        elif name == "data":
+                            yield orjson.loads(text)
+            except httpx.TransportError:
+                await asyncio.sleep(POLL_SECONDS)
 
     async def call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """The JSON of a 2xx answer. Raises `RestError`."""

@@ -29,6 +29,10 @@ CHANGES: Final[Mapping[Route, Action]] = {
     ("POST", f"{_API}/webhook/{{webhookId}}/delivery/{{deliveryId}}/redeliver"): (
         Action.WEBHOOK_REDELIVERED
     ),
+    ("POST", f"{_API}/leads/import"): Action.JOB_QUEUED,
+    ("POST", f"{_API}/workflow/{{workflowId}}/runs"): Action.JOB_QUEUED,
+    ("POST", f"{_API}/dead-letters/replay"): Action.JOB_QUEUED,
+    ("POST", f"{_API}/job/{{jobId}}/cancel"): Action.JOB_CANCELLED,
     ("POST", f"{_API}/keys"): Action.KEY_MADE,
     ("POST", f"{_API}/key/{{keyId}}/rotate"): Action.KEY_ROTATED,
     ("DELETE", f"{_API}/key/{{keyId}}"): Action.KEY_REVOKED,

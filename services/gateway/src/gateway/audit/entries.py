@@ -23,6 +23,8 @@ class Action(StrEnum):
     EXECUTION_DECIDED = "execution.decided"
     LETTER_REPLAYED = "dead_letter.replayed"
     LETTER_READ = "dead_letter.read"
+    JOB_QUEUED = "job.queued"
+    JOB_CANCELLED = "job.cancelled"
     KEY_MADE = "key.made"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"

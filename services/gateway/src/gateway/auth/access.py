@@ -27,6 +27,8 @@ class Scope(StrEnum):
     RUNS_READ = "runs:read"
     RUNS_START = "runs:start"
     CODE_RUN = "code:run"
+    JOBS_READ = "jobs:read"
+    JOBS_CANCEL = "jobs:cancel"
     LETTERS_READ = "letters:read"
     LETTERS_CONTENT = "letters:content"
     LETTERS_REPLAY = "letters:replay"
@@ -46,7 +48,9 @@ LEAST_ROLES: Final[Mapping[Scope, Role]] = {
     Scope.RUNS_READ: Role.VIEWER,
     Scope.LEADS_WRITE: Role.OPERATOR,
     Scope.RUNS_START: Role.OPERATOR,
+    Scope.JOBS_READ: Role.VIEWER,
     Scope.LETTERS_READ: Role.VIEWER,
+    Scope.JOBS_CANCEL: Role.OPERATOR,
     Scope.LETTERS_REPLAY: Role.OPERATOR,
     Scope.LETTERS_CONTENT: Role.EDITOR,
     Scope.WORKFLOWS_WRITE: Role.EDITOR,
@@ -84,6 +88,13 @@ GUARDED: Final[Mapping[Route, Scope]] = {
     ("POST", f"{_API}/google-sheets/process"): Scope.RUNS_START,
     ("POST", f"{_API}/code/execute"): Scope.CODE_RUN,
     ("POST", f"{_API}/code/check"): Scope.CODE_RUN,
+    ("POST", f"{_API}/leads/import"): Scope.LEADS_WRITE,
+    ("POST", f"{_API}/workflow/{{workflowId}}/runs"): Scope.RUNS_START,
+    ("POST", f"{_API}/dead-letters/replay"): Scope.LETTERS_REPLAY,
+    ("GET", f"{_API}/jobs"): Scope.JOBS_READ,
+    ("GET", f"{_API}/job/{{jobId}}"): Scope.JOBS_READ,
+    ("GET", f"{_API}/job/{{jobId}}/faults"): Scope.JOBS_READ,
+    ("POST", f"{_API}/job/{{jobId}}/cancel"): Scope.JOBS_CANCEL,
     ("GET", f"{_API}/dead-letters"): Scope.LETTERS_READ,
     ("GET", f"{_API}/dead-letter/{{letterId}}"): Scope.LETTERS_READ,
     ("GET", f"{_API}/dead-letter/{{letterId}}/content"): Scope.LETTERS_CONTENT,

@@ -39,9 +39,9 @@ class Reader(Protocol):
 class _Lines:
     """Cuts bytes into lines of at most `LINE_BYTES`."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: int = 0) -> None:
         self._rest = b""
-        self.number = 0
+        self.number = before
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         *whole, self._rest = (self._rest + chunk).split(b"\n")
@@ -66,10 +66,13 @@ def _check_length(line: bytes, number: int) -> None:
 
 
 class NdjsonReader:
-    """One JSON object a line: the shape of a lead, with its `leadId`. Empty lines are skipped."""
+    """One JSON object a line: the shape of a lead, with its `leadId`. Empty lines are skipped.
 
-    def __init__(self) -> None:
-        self._lines = _Lines()
+    `before` is how many lines came before those that it is fed.
+    """
+
+    def __init__(self, before: int = 0) -> None:
+        self._lines = _Lines(before)
 
     def feed(self, chunk: bytes) -> Iterator[Line]:
         """As `Reader.feed`."""
@@ -92,11 +95,13 @@ class CsvReader:
     Columns: `leadId` (or `id`), `name`, `email`, `phone`, `locale`, `timeZone`, `tags` (separated
     by `;`), `consent.email`, `consent.whatsapp` (true or false); any other column, with or without
     `fields.` before it, is a field of that name. An empty cell is no value.
+
+    With a `header` no header line is expected, but records after `before` lines.
     """
 
-    def __init__(self) -> None:
-        self._lines = _Lines()
-        self._header: list[str] = []
+    def __init__(self, header: list[str] | None = None, before: int = 0) -> None:
+        self._lines = _Lines(before)
+        self._header: list[str] = header or []
         self._record = b""
         self._record_line = 0
 
@@ -142,6 +147,15 @@ class CsvReader:
         else:
             lead = _from_cells(dict(zip(self._header, cells, strict=True)))
             yield _to_line(self._record_line, orjson.dumps(lead))
+
+
+def read_header(record: bytes) -> list[str]:
+    """The columns that a header line names. Raises a 422 `Problem`."""
+    try:
+        cells = next(csv.reader([record.decode()], strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise invalid([Fault(f"The first line is not CSV in UTF-8: {error}")]) from error
+    return _check_header([cell.strip() for cell in cells])
 
 
 def _check_header(columns: list[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """The lead calls."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
 from starlette.requests import Request
@@ -45,6 +45,14 @@ _VIEW = {
 }
 _NDJSON = '{"leadId": "ahmed", "name": "أحمد محمد", "email": "ahmed@example.com"}\n'
 _CSV = "leadId,name,email,phone,city\nahmed,أحمد محمد,ahmed@example.com,+201001234567,القاهرة\n"
+
+IMPORT_BODY: Final = {
+    "required": True,
+    "content": {
+        "application/x-ndjson": {"schema": {"type": "string"}, "example": _NDJSON},
+        "text/csv": {"schema": {"type": "string"}, "example": _CSV},
+    },
+}
 
 
 @router.put(
@@ -102,15 +110,7 @@ async def list_leads(
     "no member of a lead become fields), up to 64 MiB. Each line stands for itself: right ones "
     "are saved, wrong ones are counted and the first 100 faults are named by line and pointer. "
     "The same import again changes nothing more.",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/x-ndjson": {"schema": {"type": "string"}, "example": _NDJSON},
-                "text/csv": {"schema": {"type": "string"}, "example": _CSV},
-            },
-        }
-    },
+    openapi_extra={"requestBody": IMPORT_BODY},
     responses={
         200: gives(
             ImportReport,
@@ -126,11 +126,16 @@ async def list_leads(
     },
 )
 async def import_leads(request: Request) -> Response:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    reader = _READERS.get(media_type)
-    if reader is None:
-        known = " or ".join(("application/x-ndjson", "text/csv"))
-        raise Problem(415, "media-type", "Unsupported media type", f"Send {known}.")
+    reader = _READERS[media_type_of(request)]
     chunks = stream_body(request, limit=IMPORT_BYTES)
     report = await services_of(request).leads.import_leads(actor_of(request), chunks, reader())
     return reply(report)
+
+
+def media_type_of(request: Request) -> str:
+    """The media type of an import. Raises a 415 `Problem` for one that is not read."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _READERS:
+        known = " or ".join(("application/x-ndjson", "text/csv"))
+        raise Problem(415, "media-type", "Unsupported media type", f"Send {known}.")
+    return media_type

@@ -12,7 +12,7 @@ from gateway.leads.bulk import Line, Reader
 from gateway.leads.contact import normalise_phone, region_of
 from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView, LineFault
 from gateway.leads.store import LeadStore, NewLead
-from gateway.leads.tally import FAULTS_SHOWN, Tally
+from gateway.leads.tally import Tally
 from gateway.paging import Cursor, cut_page
 from gateway.problems import Fault, Problem, invalid, not_found, unavailable
 
@@ -89,6 +89,18 @@ class Leads:
         await self._record_end(tally)
         return tally.to_report()
 
+    async def import_part(self, caller: Principal, reader: Reader, body: bytes) -> Tally:
+        """Save the lines of a part of an import that are right; what came of it.
+
+        The audit log tells of the job as a whole.
+        """
+        tally = Tally(origin_of(caller), most_faults=None)
+        tally.is_begun = True
+        await self._take(reader.feed(body), tally)
+        await self._take(reader.close(), tally)
+        await self._flush(tally)
+        return tally
+
     async def _record_end(self, tally: Tally, *, is_broken_off: bool = False) -> None:
         """For an import whose last leads were not also its end."""
         if tally.is_begun and not tally.is_ended:
@@ -112,7 +124,7 @@ class Leads:
                     ]
             if faults:
                 tally.failed += 1
-                tally.faults.extend(faults[: FAULTS_SHOWN - len(tally.faults)])
+                tally.keep(faults)
 
     async def _flush(self, tally: Tally, *, is_last: bool = False) -> None:
         if tally.waiting:

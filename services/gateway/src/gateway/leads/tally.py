@@ -18,14 +18,16 @@ FAULTS_SHOWN: Final = 100
 
 
 class Tally:
-    """Counts lines and leads. `waiting` are the leads that are to be saved next.
+    """Counts lines and leads; keeps the first `most_faults`, or all. `waiting` are the leads that
+    are to be saved next.
 
     In the audit log an import is one entry with its counts, in the transaction that saves its
     last leads; where it takes several, the first one says that it began.
     """
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, most_faults: int | None = FAULTS_SHOWN) -> None:
         self.origin = origin
+        self._most_faults = most_faults
         self.received = self.created = self.updated = self.failed = 0
         self.waiting: list[NewLead] = []
         self.faults: list[LineFault] = []
@@ -38,6 +40,11 @@ class Tally:
         if is_last:
             return lambda created: self.to_entry(self.waiting, created)
         return lambda _: None if self.is_begun else self._begin()
+
+    def keep(self, faults: list[LineFault]) -> None:
+        """Some more faults, as far as there is room for them."""
+        room = None if self._most_faults is None else self._most_faults - len(self.faults)
+        self.faults.extend(faults[:room])
 
     def take_saved(self, created: int) -> None:
         """What waited is saved."""

@@ -1,7 +1,8 @@
 """Finding, reading and replaying dead letters."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from mirsal_contracts.controls import ReplayLetter
@@ -11,6 +12,7 @@ from gateway.audit.origins import origin_of
 from gateway.audit.trail import Trail
 from gateway.auth.schemas import Principal
 from gateway.controls.wishes import publish_wishes, write_wish
+from gateway.issued_ids import derive_stem
 from gateway.letters.masking import MASK, show_headers, show_value
 from gateway.letters.schemas import (
     LetterContent,
@@ -86,9 +88,7 @@ class Letters:
         asked: JsonObject = {"replayId": replay_id, "runId": run_id}
         entry = Entry(origin_of(call.caller), Action.LETTER_REPLAYED, found_id, None, asked)
         await self._trail.record(entry, until=deadlines.answer)
-        message = write_wish(
-            call, run_id, replay_id, lambda ids: ReplayLetter(**ids, letter_id=found_id)
-        )
+        message = write_wish(call, run_id, replay_id, partial(_wish_of, letter_id=found_id))
         await publish_wishes(
             self._intake, [message], until=deadlines.answer, ids={"replayId": replay_id}
         )
@@ -99,6 +99,29 @@ class Letters:
             status_url=LETTER_PATH + found_id,
         )
 
+    async def replay_page(
+        self, call: Call, wanted: LetterFilter, after: Cursor, limit: int, stem: bytes
+    ) -> "ReplayedPage":
+        """Have the next letters dealt with once more; ids follow from `stem` and theirs."""
+        page = await self.list_letters(call.caller, wanted, after, limit)
+        messages = []
+        for letter in page.items:
+            if letter.run_id is not None:
+                replay_id = self._launcher.issuer.name(
+                    "control", call.caller.workspace, derive_stem(stem, letter.letter_id)
+                )
+                message = write_wish(
+                    call,
+                    letter.run_id,
+                    replay_id,
+                    partial(_wish_of, letter_id=letter.letter_id),
+                )
+                messages.append(message)
+        until = Deadlines.from_now().answer
+        if messages:
+            await publish_wishes(self._intake, messages, until=until, ids={})
+        return ReplayedPage(page.next_cursor, len(page.items), len(messages))
+
     async def _find(self, caller: Principal, letter_id: str) -> tuple[WholeLetter, UUID]:
         try:
             number = UUID(letter_id)
@@ -108,6 +131,18 @@ class Letters:
         if found is None or not caller.may_use(found.summary.workflow_id or ""):
             raise not_found("There is no such dead letter.")
         return found, number
+
+
+class ReplayedPage(NamedTuple):
+    """How many letters were `seen` and how many of them `asked` for; the `place` after them."""
+
+    place: str | None
+    seen: int
+    asked: int
+
+
+def _wish_of(ids: dict[str, Any], *, letter_id: str) -> ReplayLetter:
+    return ReplayLetter(**ids, letter_id=letter_id)
 
 
 def _content_of(letter: WholeLetter, *, whole: bool) -> LetterContent:

@@ -102,7 +102,7 @@ class Launcher:
         claim = Claim(
             workspace,
             call.route,
-            _check_key(call.key),
+            check_key(call.key),
             sha256(call.says).digest(),
             UUID(self.issuer.name("run", workspace, stem)),
         )
@@ -176,7 +176,8 @@ def _to_message(workspace: str, order: Order, now: datetime, traceparent: str) -
     return Outgoing(EXECUTIONS_REQUESTED_V1.name, run_id, request.to_json(), envelope.to_headers())
 
 
-def _check_key(key: str) -> str:
+def check_key(key: str) -> str:
+    """An Idempotency-Key that can be one. Raises a 422 `Problem`."""
     if not 1 <= len(key) <= KEY_CHARACTERS or not (key.isascii() and key.isprintable()):
         text = f"must be 1 to {KEY_CHARACTERS} printable ASCII characters"
         raise invalid([Fault(text, parameter="Idempotency-Key")])

@@ -102,8 +102,8 @@ class Starts:
             raise access_denied()
         if isinstance(wanted, Problem):
             raise wanted
-        _refuse_large(wanted.input, body)
-        _refuse_repeated(lead_ids)
+        refuse_large(wanted.input, body)
+        refuse_repeated(lead_ids)
         leads = [lead for lead in facts.leads if lead is not None]
         if len(leads) < len(lead_ids):
             raise not_found("There is no such lead.", _missing_leads(wanted, facts))
@@ -156,7 +156,7 @@ def _rests(sight: Sight) -> bool:
     return sight.status in RESTING_RUNS
 
 
-def _refuse_large(given: JsonObject, body: Json | Problem) -> None:
+def refuse_large(given: JsonObject, body: Json | Problem) -> None:
     """413 for an input that is too large; only a large body needs a closer look."""
     if isinstance(body, Json) and len(body.canonical) <= INPUT_BYTES:
         return
@@ -164,7 +164,8 @@ def _refuse_large(given: JsonObject, body: Json | Problem) -> None:
         raise too_large(f"input may have at most {INPUT_BYTES:,} bytes.")
 
 
-def _refuse_repeated(lead_ids: tuple[str, ...]) -> None:
+def refuse_repeated(lead_ids: tuple[str, ...]) -> None:
+    """422 for a lead that is named twice."""
     if len(set(lead_ids)) == len(lead_ids):
         return
     seen: set[str] = set()

@@ -87,8 +87,9 @@ def _resolve(turn: Turn, _state: RunState, event: Resolved) -> None:
 def replay(turn: Turn, state: RunState, event: Replayed) -> bool:
     """Ask again for what went to the dead letters, if the run still waits for it; whether it does.
 
-    The same attempt while its answer is awaited; the next one where the run failed because this
-    one could not be read, so that surely nothing was sent.
+    Always the same attempt: while its answer is awaited, or where the run failed because one
+    process could not read it. Another may have read the same command and acted on it, which the
+    connector's ledger then tells.
     """
     step, node = turn.plan.steps.get(event.node_id), turn.nodes.get(event.node_id)
     if step is None or node is None or node.attempt != event.attempt:

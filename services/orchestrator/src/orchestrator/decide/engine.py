@@ -2,6 +2,8 @@
 
 from typing import assert_never
 
+from mirsal_contracts.statuses import UNREADABLE_COMMAND
+
 from orchestrator.decide.controls import CONTROL, replay
 from orchestrator.decide.events import (
     Abandoned,
@@ -94,6 +96,7 @@ def _report(turn: Turn, state: RunState, event: Reported) -> Decision:
         move is None
         or not is_of_this_attempt(news, status.attempt, node.attempt)
         or (move == "record" and not says_more(news, node.late))
+        or _says_nothing(event, node)
     ):
         turn.send_again(whatever_the_cause=False)
         return turn.ignore(
@@ -102,6 +105,15 @@ def _report(turn: Turn, state: RunState, event: Reported) -> Decision:
     ON_REPORT[move](turn, step, node, Report.of(status))
     _advance(turn)
     return turn.conclude()
+
+
+def _says_nothing(event: Reported, node: NodeState) -> bool:
+    """That one process could not read an attempt's command says nothing where that was known
+    before a person had it asked for again, nor where another process may have acted on it."""
+    status = event.status
+    if status.status != "failed" or status.error.code != UNREADABLE_COMMAND:
+        return False
+    return status.started_at == node.started_at or node.phase in ("unconfirmed", "cancelled")
 
 
 def _refuse_report(turn: Turn, event: Reported) -> str | None:

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from mirsal_contracts.message import JsonObject
-from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
+from mirsal_contracts.statuses import UNREADABLE_COMMAND, NodeFailed, NodeSucceeded, NodeUnconfirmed
 
 from orchestrator.decide.plan import Step
 from orchestrator.decide.rendering import CommandRefused, evaluate_outcome
 from orchestrator.decide.retry import backoff_seconds, throttle_seconds
 from orchestrator.decide.state import NodeState
 from orchestrator.decide.storable import storable_fault, storable_output
-from orchestrator.decide.transitions import UNSENT, Move, News, news_of
+from orchestrator.decide.transitions import AWAITED, UNSENT, Move, News, news_of
 from orchestrator.decide.turn import Turn
 
 NO_ANSWER: JsonObject = {
@@ -120,7 +120,11 @@ def _succeed(turn: Turn, step: Step, node: NodeState, report: Report) -> None:
 
 def _fail(turn: Turn, step: Step, node: NodeState, report: Report) -> None:
     start = node.started_at or report.started_at
-    fail_node(turn, step, node, report.error, start, report.ended_at)
+    # That one process could not read a command says nothing of another that it came to as well.
+    late = AWAITED if report.error.get("code") == UNREADABLE_COMMAND else ""
+    fail_node(turn, step, node, report.error, start, report.ended_at, late=late)
+    if late:
+        turn.nodes[step.id] = turn.nodes[step.id]._replace(started_at=report.started_at)
 
 
 def _retry(turn: Turn, step: Step, node: NodeState, report: Report) -> None:

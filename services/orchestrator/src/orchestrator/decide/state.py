@@ -97,8 +97,8 @@ class NodeState(NamedTuple):
     led to, `rounds` the waits that passed without an answer. `due` is when to act if no answer
     comes. `cause` names the event whose decision sent the command last. `outcome` is a
     condition's. `error` is the last try's, or why it was skipped. `late` is what is known of the
-    attempt of a node that was ended from outside: `awaited` while nothing is, `unsent` where
-    nothing was on its way, else the last news.
+    attempt of a node that was ended from outside, or that could not be read: `awaited` while
+    nothing is, `unsent` where nothing was on its way, else the last news.
     """
 
     phase: Phase

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from mirsal_testing.demo.arrivals import Judge
 from mirsal_testing.demo.story import DemoError
 from mirsal_testing.demo.verdict import NODES, Verdict, is_over, judge
-from mirsal_testing.rest import RestClient, as_timestamp
+from mirsal_testing.rest import RESTING, RestClient, as_timestamp
 from mirsal_testing.simulators.sheets.client import SheetsSimulatorClient
 from mirsal_testing.simulators.smtp.client import InboxClient
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
     from mirsal_testing.demo.screen import Screen
     from mirsal_testing.demo.story import DemoLead, DemoWorkflow, Story
 
-POLL_SECONDS = 0.2
-# After this long without a new message the log is asked whether more will come.
-QUIET_SECONDS = 5.0
+SHOW_SECONDS = 0.5
 PATIENCE_SECONDS = 90.0
 # A second message that must not come would come soon after the first.
 SETTLE_SECONDS = 1.0
@@ -52,7 +51,7 @@ async def play(environment: Mapping[str, str], story: Story, screen: Screen) -> 
         started = time.time()
         runs = await _start(api, workflow, leads)
         screen.say(f"{len(runs)} runs are requested, {time.time() - started:.2f} s")
-        logs = await _follow(api, workflow, judge_of_arrivals, len(runs), started, screen)
+        logs = await _follow(api, workflow, judge_of_arrivals, runs, started, screen)
         await asyncio.sleep(SETTLE_SECONDS)
         arrived = await judge_of_arrivals.read()
         return judge(workflow, runs, logs, arrived, started), next(iter(runs))
@@ -87,23 +86,27 @@ async def _follow(
     api: RestClient,
     workflow: DemoWorkflow,
     arrivals: Judge,
-    runs: int,
+    runs: Collection[str],
     started: float,
     screen: Screen,
 ) -> list[dict[str, Any]]:
-    """Show what arrives until nothing more will come; the executions as they ended."""
-    total = NODES * runs
-    with screen.follow("messages and rows arrived", total) as show:
-        seen, changed = 0, time.monotonic()
-        while True:
-            count = await arrivals.count()
-            if count != seen:
-                seen, changed = count, time.monotonic()
-                show(seen)
-            quiet = time.monotonic() - changed
-            if seen >= total or quiet > QUIET_SECONDS:
-                logs = await api.read_logs(workflow.id, createdAfter=as_timestamp(started))
-                if is_over(logs, runs) or quiet > PATIENCE_SECONDS:
-                    return logs
-                await asyncio.sleep(1.0 if seen >= total else QUIET_SECONDS)
-            await asyncio.sleep(POLL_SECONDS)
+    """Show what arrives until the last run has ended, as live events tell; the executions then."""
+    with screen.follow("messages and rows arrived", NODES * len(runs)) as show:
+        shown_at = 0.0
+        waiting = set(runs)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS), aclosing(api.follow_runs()) as events:
+                async for run in events:
+                    if run.get("status") in RESTING:
+                        waiting.discard(run["runId"])
+                    if not waiting:
+                        break
+                    if not run:
+                        logs = await api.read_logs(workflow.id, createdAfter=as_timestamp(started))
+                        if is_over(logs, len(runs)):
+                            break
+                    if time.monotonic() - shown_at > SHOW_SECONDS:
+                        shown_at = time.monotonic()
+                        show(await arrivals.count())
+        show(await arrivals.count())
+        return await api.read_logs(workflow.id, createdAfter=as_timestamp(started))

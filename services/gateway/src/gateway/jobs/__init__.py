@@ -1,0 +1,1 @@
+"""Jobs: bulk calls that go on after their answer, with progress."""

@@ -1,0 +1,223 @@
+"""The tables of jobs."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+from mirsal_contracts.message import JsonObject
+from mirsal_runtime.queries import load_queries
+
+from gateway.audit.entries import Action, Entry, Origin
+from gateway.audit.store import change
+from gateway.jobs.schemas import JobFault, JobKind, JobView
+from gateway.paging import Cursor
+from gateway.store import Database
+
+_SQL = load_queries("gateway.jobs")
+LEASE = timedelta(seconds=8)
+RECEIVED_WITHIN = timedelta(minutes=15)
+KEPT = timedelta(days=7)
+"""After its end; idempotency keys of jobs are remembered as long."""
+
+
+class Job(NamedTuple):
+    """A job that is being worked on. `place` is how far it is."""
+
+    id: str
+    workspace: str
+    kind: JobKind
+    workflow_id: str | None
+    request: JsonObject
+    created_by: str
+    created_at: datetime
+    place: str
+
+
+class Part(NamedTuple):
+    """A part of what a job has to do; `first` is the number of its first line or lead."""
+
+    first: int
+    body: bytes
+
+
+class Step(NamedTuple):
+    """What one step came to: the next place, and the counts and faults since the last.
+
+    `part` is the number of the part that is done with, or -1.
+    """
+
+    place: str
+    is_last: bool
+    part: int = -1
+    done: int = 0
+    failed: int = 0
+    created: int = 0
+    updated: int = 0
+    faults: Sequence[JobFault] = ()
+
+
+class JobFilter(NamedTuple):
+    """Which jobs are asked for; None takes all."""
+
+    kind: str | None = None
+    status: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class JobEntry(NamedTuple):
+    """A job with its place in the list."""
+
+    place: Cursor
+    view: JobView
+
+
+class Earlier(NamedTuple):
+    """The job of the first call with a key, maybe this one's."""
+
+    id: str
+    body_hash: bytes
+
+
+class JobStore:
+    """Raises `DatabaseUnavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, job: Job) -> None:
+        """Begin a job, which nobody sees or works on before it is queued."""
+        await self._database.fetch(
+            _SQL["open_job"],
+            job.id, job.workspace, job.kind, job.workflow_id, job.request, job.created_by,
+            RECEIVED_WITHIN,
+        )  # fmt: skip
+
+    async def add_part(self, job: Job, number: int, part: Part) -> None:
+        """Store the next part of what is to be done."""
+        await self._database.fetch(_SQL["add_part"], job.workspace, job.id, number, *part)
+
+    async def queue(
+        self,
+        job: Job,
+        key: str | None,
+        body_hash: bytes,
+        total: int | None,
+        request: JsonObject,
+        lasts: timedelta,
+        origin: Origin,
+    ) -> Earlier:
+        """Have the job worked off, unless an earlier call with this key has had one queued."""
+        values = (job.workspace, job.id, job.kind, key, body_hash, total, request, lasts)
+        told: JsonObject = {"kind": job.kind, "workflowId": job.workflow_id, "total": total}
+        if job.kind == "leads_import":
+            told["sha256"] = body_hash.hex()
+        entry = Entry(origin, Action.JOB_QUEUED, job.id, None, told)
+
+        def describe(rows: Sequence[asyncpg.Record]) -> Entry | None:
+            return entry if [str(row["id"]) for row in rows] == [job.id] else None
+
+        try:
+            rows = await change(self._database, describe, _SQL["queue_job"], *values)
+        except asyncpg.UniqueViolationError:
+            # Another call with this key came first, a moment ago.
+            rows = await change(self._database, describe, _SQL["queue_job"], *values)
+        if not rows:
+            raise TimeoutError("the job was not received in time")
+        return Earlier(str(rows[0]["id"]), rows[0]["body_hash"])
+
+    async def drop(self, job: Job) -> None:
+        """Forget a job that was not queued."""
+        await self._database.fetch(_SQL["drop_job"], job.workspace, job.id)
+
+    async def read(self, workspace: str, job_id: UUID) -> JobView | None:
+        """One job."""
+        row = await self._database.fetch_row(_SQL["read_job"], workspace, job_id)
+        return None if row is None else _view(row)
+
+    async def list_jobs(
+        self,
+        workspace: str,
+        granted: Sequence[str] | None,
+        after: tuple[datetime, UUID],
+        wanted: JobFilter,
+        limit: int,
+    ) -> list[JobEntry]:
+        """Jobs, oldest first."""
+        rows = await self._database.fetch(
+            _SQL["list_jobs"], workspace, *after, granted, *wanted, limit
+        )
+        return [JobEntry(Cursor(row["created_at"], str(row["id"])), _view(row)) for row in rows]
+
+    async def list_faults(
+        self, workspace: str, job_id: UUID, after: tuple[int, int], limit: int
+    ) -> list[tuple[tuple[int, int], JobFault]]:
+        """Faults after a place, each with its own."""
+        rows = await self._database.fetch(_SQL["list_faults"], workspace, job_id, *after, limit)
+        return [
+            (
+                (row["line"], row["number"]),
+                JobFault(line=row["line"], pointer=row["pointer"], message=row["message"]),
+            )
+            for row in rows
+        ]
+
+    async def cancel(self, origin: Origin, job_id: UUID) -> bool:
+        """End a job that has not ended; whether there was one."""
+        entry = Entry(origin, Action.JOB_CANCELLED, str(job_id))
+        rows = await change(
+            self._database,
+            lambda rows: entry if rows else None,
+            _SQL["cancel_job"],
+            origin.workspace,
+            job_id,
+        )
+        return bool(rows)
+
+    async def lease(self, lease: UUID) -> Job | None:
+        """A job that waits, for whoever has this lease alone and for some seconds."""
+        row = await self._database.fetch_row(_SQL["lease_job"], lease, LEASE)
+        if row is None:
+            return None
+        return Job(**{**row, "id": str(row["id"])})
+
+    async def read_part(self, job: Job, number: int) -> Part | None:
+        """The part of this number, if it is not done with."""
+        row = await self._database.fetch_row(_SQL["read_part"], job.workspace, job.id, number)
+        return None if row is None else Part(*row)
+
+    async def advance(self, job: Job, lease: UUID, step: Step) -> bool:
+        """Write down a step; False if the job is not this lease's any more, or was there before."""
+        faults = step.faults
+        row = await self._database.fetch_row(
+            _SQL["advance_job"],
+            job.workspace, job.id, lease, job.place, step.place, step.done, step.failed,
+            step.created, step.updated, LEASE, step.is_last,
+            [each.line for each in faults],
+            list(range(len(faults))),
+            [each.pointer for each in faults],
+            [each.message for each in faults],
+            step.part,
+        )  # fmt: skip
+        return row is not None
+
+    async def release(self, job: Job, lease: UUID) -> None:
+        """Let others go on with it."""
+        await self._database.fetch(_SQL["release_job"], job.workspace, job.id, lease)
+
+    async def fail(self, job: Job, lease: UUID, error: JsonObject) -> None:
+        """End it as failed."""
+        await self._database.fetch(_SQL["fail_job"], job.workspace, job.id, lease, error)
+
+    async def tidy(self, late: JsonObject) -> None:
+        """End jobs whose time is over, for the reason `late`, and forget what nobody needs."""
+        await self._database.fetch(_SQL["expire_jobs"], late)
+        await self._database.fetch(_SQL["forget_parts"])
+        await self._database.fetch(_SQL["forget_jobs"], KEPT)
+
+
+def _view(row: asyncpg.Record) -> JobView:
+    members: dict[str, Any] = dict(row)
+    return JobView(job_id=str(members.pop("id")), **members)
