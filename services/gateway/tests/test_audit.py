@@ -4,7 +4,6 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
-from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -18,6 +17,12 @@ from gateway.leads.service import CHUNK_LEADS
 from gateway.store import open_database
 from mirsal_runtime.queries import load_queries
 
+from services.gateway.tests.audited_jobs import (
+    cancel_job,
+    import_as_job,
+    replay_as_job,
+    start_as_job,
+)
 from services.gateway.tests.conftest import AHMED, WELCOME, Gateway
 from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import add_execution, add_run
@@ -148,35 +153,6 @@ async def redeliver(owner: Gateway) -> tuple[httpx.Response, str]:
     path = f"{API}/webhook/{webhook_id}"
     delivery_id = await add_delivery(owner, webhook_id, "dead")
     return await owner.client.post(f"{path}/delivery/{delivery_id}/redeliver"), webhook_id
-
-
-async def import_as_job(owner: Gateway) -> tuple[httpx.Response, str]:
-    csv = {"content-type": "text/csv"}
-    answer = await owner.client.post(f"{API}/leads/import", content=b"leadId\nx\n", headers=csv)
-    return answer, answer.json()["jobId"]
-
-
-async def start_as_job(owner: Gateway) -> tuple[httpx.Response, str]:
-    await save_workflow(owner)
-    answer = await owner.client.post(f"{API}/workflow/hello/runs", json={"leadIds": ["x"]})
-    return answer, answer.json()["jobId"]
-
-
-async def replay_as_job(owner: Gateway) -> tuple[httpx.Response, str]:
-    answer = await owner.client.post(f"{API}/dead-letters/replay", json={})
-    return answer, answer.json()["jobId"]
-
-
-async def cancel_job(owner: Gateway) -> tuple[httpx.Response, str]:
-    job_id = str(uuid4())
-    await owner.sql.execute(
-        "INSERT INTO gateway.jobs (id, workspace, kind, status, request, created_by, expires_at, "
-        "leased_until) VALUES ($1, $2, 'letters_replay', 'running', '{}', 'x', "
-        "now() + interval '1 h', now() + interval '1 h')",
-        job_id,
-        owner.workspace,
-    )
-    return await owner.client.post(f"{API}/job/{job_id}/cancel"), job_id
 
 
 async def read_audit(owner: Gateway) -> tuple[httpx.Response, str]:
