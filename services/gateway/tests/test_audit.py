@@ -17,12 +17,7 @@ from gateway.leads.service import CHUNK_LEADS
 from gateway.store import open_database
 from mirsal_runtime.queries import load_queries
 
-from services.gateway.tests.audited_jobs import (
-    cancel_job,
-    import_as_job,
-    replay_as_job,
-    start_as_job,
-)
+from services.gateway.tests import audited_jobs as jobs
 from services.gateway.tests.conftest import AHMED, WELCOME, Gateway
 from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import add_execution, add_run
@@ -179,10 +174,10 @@ DO: Final[dict[Route, Do]] = {
         "POST", "/redeliver", {"since": "2026-11-22T00:00:00Z"}
     ),
     ("POST", f"{API}/webhook/{{webhookId}}/delivery/{{deliveryId}}/redeliver"): redeliver,
-    ("POST", f"{API}/leads/import"): import_as_job,
-    ("POST", f"{API}/workflow/{{workflowId}}/runs"): start_as_job,
-    ("POST", f"{API}/dead-letters/replay"): replay_as_job,
-    ("POST", f"{API}/job/{{jobId}}/cancel"): cancel_job,
+    ("POST", f"{API}/leads/import"): jobs.import_as_job,
+    ("POST", f"{API}/workflow/{{workflowId}}/runs"): jobs.start_as_job,
+    ("POST", f"{API}/dead-letters/replay"): jobs.replay_as_job,
+    ("POST", f"{API}/job/{{jobId}}/cancel"): jobs.cancel_job,
     ("POST", f"{API}/keys"): make_key,
     ("POST", f"{API}/key/{{keyId}}/rotate"): rotate_key,
     ("DELETE", f"{API}/key/{{keyId}}"): revoke_key,
