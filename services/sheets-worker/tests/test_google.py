@@ -83,7 +83,7 @@ async def test_a_call_carries_its_trace_and_goes_out_once(
     google: SheetsSimulator, credentials: Path
 ) -> None:
     async with open_api(google.url, credentials) as api:
-        answer = await write(api, traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+        answer = await write(api, traces=["00-" + "1" * 32 + "-" + "2" * 16 + "-01"])
         assert answer["updatedCells"] == 1
         assert (await read(api))["values"] == [["مرحباً"]]
     assert [call.method for call in google.calls] == ["token", "values.update", "values.get"]

@@ -1,24 +1,18 @@
 """Logs without personal data, trace contexts that flow with and without a collector."""
 
-import asyncio
 import json
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-import pytest
 import structlog
-from aiohttp import web
 from mirsal_contracts.leads import Lead
-from mirsal_runtime import telemetry
+from mirsal_runtime.log_lines import HIDDEN, RepetitionFilter
 from mirsal_runtime.telemetry import (
-    HIDDEN,
     BurstLog,
-    RepetitionFilter,
     child_traceparent,
     hide_personal_data,
     is_traceparent,
@@ -26,10 +20,6 @@ from mirsal_runtime.telemetry import (
     span,
     trace_id_of,
 )
-from mirsal_runtime.tracing import OtlpTracer
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.trace.status import StatusCode
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SCRIPT = """
@@ -138,70 +128,6 @@ def test_context_flows_while_nothing_is_recorded() -> None:
     with span("send", parent="") as first:
         assert is_traceparent(first.traceparent)
         assert first.traceparent == first.traceparent
-
-
-class Exported(SpanExporter):
-    """Keeps spans."""
-
-    def __init__(self) -> None:
-        self.spans: list[ReadableSpan] = []
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self.spans += spans
-        return SpanExportResult.SUCCESS
-
-
-def test_recorded_spans_hang_below_their_parents() -> None:
-    exported = Exported()
-    tracer = OtlpTracer("http://127.0.0.1:1", "email-worker", "worker-7", exported)
-    with (
-        tracer.start("outer", parent=PARENT, kind="server", attributes={"n": 1}) as outer,
-        tracer.start("inner", parent=outer.traceparent, kind="client", attributes=None),
-    ):
-        pass
-    with (
-        pytest.raises(ValueError, match="personal"),
-        tracer.start("broken", parent="", kind="internal", attributes=None),
-    ):
-        raise ValueError("personal words")
-    tracer.close()
-    inner, outer_span, broken = exported.spans
-    assert inner.parent is not None
-    assert outer_span.parent is not None
-    assert inner.context is not None
-    assert f"{inner.context.trace_id:032x}" == trace_id_of(PARENT)
-    assert f"{outer_span.parent.span_id:016x}" == PARENT[36:52]
-    assert outer_span.context is not None
-    assert inner.parent.span_id == outer_span.context.span_id
-    assert outer_span.attributes == {"n": 1}
-    assert broken.status.status_code is StatusCode.ERROR
-    assert "personal" not in broken.to_json()
-    assert outer_span.resource.attributes["service.name"] == "email-worker"
-
-
-async def test_spans_reach_a_collector_and_a_dead_one_holds_nobody_up() -> None:
-    bodies: list[bytes] = []
-
-    async def take(request: web.Request) -> web.Response:
-        bodies.append(await request.read())
-        return web.Response(status=200)
-
-    app = web.Application()
-    app.router.add_post("/v1/traces", take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    for endpoint in (url, "http://127.0.0.1:1"):
-        telemetry._tracers.append(OtlpTracer(endpoint, "email-worker", "worker-7"))
-        with telemetry.span("send mail", parent=PARENT):
-            pass
-        async with asyncio.timeout(10):
-            await telemetry.flush()
-    await runner.cleanup()
-    assert len(bodies) == 1
-    assert b"send mail" in bodies[0]
-    assert telemetry._tracers == []
 
 
 def test_burst_is_sampled_and_counted() -> None:

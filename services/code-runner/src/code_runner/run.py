@@ -11,7 +11,9 @@ import orjson
 from mirsal_contracts.nodes.code import MOST_CODE, MOST_INPUT
 from mirsal_runtime import metrics
 from mirsal_runtime.attempt import Attempt
+from mirsal_runtime.call_spans import calling
 from mirsal_runtime.failures import PermanentError, RetryableError, ThrottledError
+from mirsal_runtime.span_attributes import OUTCOME
 
 from code_runner.crew import Crew, Said
 from code_runner.params import CodeParams, CodeResult
@@ -44,15 +46,14 @@ async def run_code(params: CodeParams, attempt: Attempt, runner: Runner) -> Code
     async with _place(runner.crew, attempt.command.workspace) as box:
         await attempt.claim()
         begun = time.perf_counter()
-        try:
-            said = await runner.crew.run(box, _job_of(params, given, allowed), allowed.seconds)
-        except BoxDied as error:
-            metrics.SANDBOX_OUTCOMES.labels(params.language, "box_died").inc()
-            message = f"The process that ran the code ended: {error}"
-            raise RetryableError("box_died", message) from error
+        with calling(
+            "run code", attempt.traceparent, {"mirsal.language": params.language}, kind="internal"
+        ) as span:
+            said = await _run_in(box, runner.crew, _job_of(params, given, allowed), allowed)
+            verdict = judge(said.answer, said.logs, params.code)
+            span.set(OUTCOME, verdict.outcome)
+            metrics.SANDBOX_OUTCOMES.labels(params.language, verdict.outcome).inc()
         duration = round((time.perf_counter() - begun) * 1000, 3)
-    verdict = judge(said.answer, said.logs, params.code)
-    metrics.SANDBOX_OUTCOMES.labels(params.language, verdict.outcome).inc()
     # Python's parser calls it memory where a code is nested too deep.
     if params.check and verdict.outcome in ("user_error", "memory"):
         return CodeResult(result=[verdict.error or {}], duration_ms=duration)
@@ -64,6 +65,15 @@ async def run_code(params: CodeParams, attempt: Attempt, runner: Runner) -> Code
         logs_truncated=said.logs_truncated,
         duration_ms=duration,
     )
+
+
+async def _run_in(box: Box, crew: Crew, job: dict[str, Any], allowed: Allowed) -> Said:
+    try:
+        return await crew.run(box, job, allowed.seconds)
+    except BoxDied as error:
+        metrics.SANDBOX_OUTCOMES.labels(job["language"], "box_died").inc()
+        message = f"The process that ran the code ended: {error}"
+        raise RetryableError("box_died", message) from error
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from aiosmtplib import SMTP, SMTPException
+from mirsal_runtime.call_spans import server_attributes
 from mirsal_runtime.failures import AttemptFailure, ThrottledError
 
 from email_worker import smtp
@@ -34,6 +35,7 @@ class Mailer:
 
     def __init__(self, settings: SmtpSettings, tls: ssl.SSLContext | None) -> None:
         self.sender = settings.sender
+        self.server = server_attributes(settings.host, settings.port, "smtp")
         self._settings = settings
         self._tls = tls
         self._slots = asyncio.Semaphore(settings.connections)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from mirsal_runtime.attempt import Attempt
+from mirsal_runtime.call_spans import calling
 
 from email_worker.mailer import Mailer
 from email_worker.message import build_mail
@@ -24,8 +25,9 @@ async def send_email(params: EmailParams, attempt: Attempt, mailer: Mailer) -> E
         now=datetime.now(UTC),
     )
     patience = attempt.command.timeout_seconds * WAITING_PART
-    async with mailer.open_envelope(mail, patience=patience) as envelope:
-        response = await envelope.write(await attempt.claim())
+    with calling("SMTP", attempt.traceparent, mailer.server):
+        async with mailer.open_envelope(mail, patience=patience) as envelope:
+            response = await envelope.write(await attempt.claim())
     return EmailResult(
         message_id=mail.message_id,
         accepted=tuple(recipient.address for recipient in mail.recipients),

@@ -43,6 +43,8 @@ _EXPOSED = [
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
+    "traceresponse",
+    "trace-id",
 ]
 
 _OFTEN = (

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.frame import TRACEPARENT
 from gateway.runs.launch import Call
 from gateway.services import actor_of, caller_of
 from gateway.shapes import Answer
@@ -20,20 +20,19 @@ def reply(
     return Response(answer.to_json(), status, headers=headers, media_type=JSON)
 
 
-def call_of(request: Request, route: str, says: bytes, traceparent: str) -> Call:
+def call_of(request: Request, route: str, says: bytes) -> Call:
     """The request as a start of runs; `says` is what it asks for, canonically."""
-    return Call(
-        caller_of(request), route, request.headers.get("idempotency-key"), says, traceparent
-    )
+    key = request.headers.get("idempotency-key")
+    return Call(caller_of(request), route, key, says, traceparent_of(request))
 
 
-def acting_call_of(request: Request, route: str, says: bytes, traceparent: str) -> Call:
+def acting_call_of(request: Request, route: str, says: bytes) -> Call:
     """As `call_of`, for calls that the audit log tells of."""
-    call = call_of(request, route, says, traceparent)
+    call = call_of(request, route, says)
     return call._replace(caller=actor_of(request))
 
 
 def traceparent_of(request: Request) -> str:
-    """The caller's trace, or empty."""
-    given = request.headers.get("traceparent", "")
-    return given if telemetry.is_traceparent(given) else ""
+    """The context of the call's own span: the frame's, below the caller's if it gave one."""
+    traceparent: str = request.scope[TRACEPARENT]
+    return traceparent

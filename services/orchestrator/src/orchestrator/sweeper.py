@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 from mirsal_runtime import metrics
 
-from orchestrator.intake.accounts import RESTING
+from orchestrator.intake.resting import RESTING
 from orchestrator.store.faults import DatabaseAway
 from orchestrator.store.timers import TimerStore
 

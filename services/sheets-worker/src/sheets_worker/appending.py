@@ -10,7 +10,7 @@ from sheets_worker.cell_ledger import full
 from sheets_worker.errors import Code
 from sheets_worker.fallback import CELLS_OF_A_WORKBOOK
 from sheets_worker.header import Header, arrange
-from sheets_worker.jobs import Job
+from sheets_worker.jobs import Job, traces_of
 from sheets_worker.ranges import column_letters, span_of
 from sheets_worker.rows import Column, Placed
 from sheets_worker.store import Written
@@ -55,7 +55,7 @@ async def append_under(tab: Tab, header: Header, jobs: Sequence[Job]) -> None:
         return _first_row(answer, len(rows))
 
     try:
-        first = await tab.write(begun, append, traceparent=waiting[0].traceparent)
+        first = await tab.write(begun, append, traces=traces_of(waiting))
     except OutcomeUnknown:
         for job in waiting:
             job.uncertain = True

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from mirsal_runtime.failures import AttemptFailure
@@ -40,26 +40,26 @@ class Calls:
         if wait > 0:
             raise Throttled(Code.QUOTA, f"Google's quota of {kind}s is used up", retry_after=wait)
 
-    async def read(self, do: Callable[[Any], AnswerT], *, traceparent: str = "") -> AnswerT:
+    async def read(self, do: Callable[[Any], AnswerT], *, traces: Sequence[str] = ()) -> AnswerT:
         """A call that changes nothing. Raises `AttemptFailure`."""
         await self.reserve("read")
-        return await self._call("read", do, traceparent, None)
+        return await self._call("read", do, traces, None)
 
     async def write(
-        self, do: Callable[[Any], AnswerT], *, traceparent: str = "", not_after: float
+        self, do: Callable[[Any], AnswerT], *, traces: Sequence[str] = (), not_after: float
     ) -> AnswerT:
         """A call that was reserved before; it does not begin after `not_after` (monotonic)."""
-        return await self._call("write", do, traceparent, not_after)
+        return await self._call("write", do, traces, not_after)
 
     async def _call(
         self,
         kind: CallKind,
         do: Callable[[Any], AnswerT],
-        traceparent: str,
+        traces: Sequence[str],
         not_after: float | None,
     ) -> AnswerT:
         try:
-            answer = await self._api.call(kind, do, traceparent=traceparent, not_after=not_after)
+            answer = await self._api.call(kind, do, traces=traces, not_after=not_after)
         except Throttled as refusal:
             raise await self._slow_down(kind, refusal) from None
         self._refusals[kind] = 0

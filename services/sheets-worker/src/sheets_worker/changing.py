@@ -10,7 +10,7 @@ from sheets_worker.appending import answer_known, append_under, columns_of
 from sheets_worker.cells import RawCell
 from sheets_worker.errors import Code
 from sheets_worker.header import Header
-from sheets_worker.jobs import Job
+from sheets_worker.jobs import Job, traces_of
 from sheets_worker.params import SheetsResult
 from sheets_worker.ranges import column_letters
 from sheets_worker.rows import Placed
@@ -150,7 +150,7 @@ async def _change(tab: Tab, header: Header, changes: Changes) -> None:
     def update(client: Any) -> None:
         client.values_batch_update(tab.name.spreadsheet_id, body)
 
-    await tab.write(begun, update, traceparent=claimed[0][0].traceparent)
+    await tab.write(begun, update, traces=traces_of([job for job, _ in claimed]))
     written = [
         Written(job.row, Placed("sheet", row_range(tab, header, row), row)) for job, row in claimed
     ]

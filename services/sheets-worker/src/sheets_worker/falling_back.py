@@ -1,15 +1,17 @@
 """One command's row when its sheet did not take it: what `fallback` decides is done here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mirsal_runtime.attempt import Attempt
+from mirsal_runtime.call_spans import calling
 from mirsal_runtime.failures import (
     ActionRequired,
     AttemptFailure,
     OutcomeUnknown,
     ThrottledError,
 )
+from mirsal_runtime.span_bytes import SpanValue
 
 from sheets_worker.fallback import Policy, Stay, ToBigQuery, WaitFor, decide
 from sheets_worker.jobs import Answer, Job
@@ -21,6 +23,10 @@ from sheets_worker.rows import Column, Placed, Row, TabName
 SHORTEST_WAIT = 1.0
 UNCERTAIN_WAIT = 5.0
 NEW_ROWS = ("append", "upsert")
+_BIGQUERY: Mapping[str, SpanValue] = {
+    "db.system.name": "gcp.bigquery",
+    "db.operation.name": "insert",
+}
 
 
 class Fallback(NamedTuple):
@@ -82,7 +88,8 @@ class Fallback(NamedTuple):
             await self.attempt.claim()
             if job is not None:
                 job.claimed = True
-        return await self.places.move(self._overflowing(reason, backfill=backfill))
+        with calling("insert", self.attempt.traceparent, {**_BIGQUERY}):
+            return await self.places.move(self._overflowing(reason, backfill=backfill))
 
     def _overflowing(self, reason: str, *, backfill: bool) -> Overflowing:
         return Overflowing(self.tab, self.row, self.columns, reason, backfill)

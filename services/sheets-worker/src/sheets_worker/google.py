@@ -5,7 +5,7 @@ gspread's own retrying client is not used: it repeats appends (docs/SHEETS.md).
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import requests
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
 from google.auth.transport.requests import AuthorizedSession, Request
 from gspread.exceptions import APIError
+from mirsal_runtime.call_spans import STATUS_CODE, calling_http
 from mirsal_runtime.failures import (
     ActionRequired,
     AttemptFailure,
@@ -50,13 +51,13 @@ class SheetsCall(gspread.HTTPClient):
         session: requests.Session,
         base_url: str,
         timeout: tuple[float, float],
-        traceparent: str,
+        traces: Sequence[str],
         not_after: float | None,
     ) -> None:
         super().__init__(auth=None, session=session)  # type: ignore[arg-type] # as its text says
         self._base_url = base_url.rstrip("/")
         self._not_after = not_after
-        self._headers = {"traceparent": traceparent} if traceparent else {}
+        self._traces = traces
         self.timeout = timeout
 
     def request(
@@ -70,23 +71,29 @@ class SheetsCall(gspread.HTTPClient):
         headers: Any = None,
     ) -> requests.Response:
         """One request. Raises gspread's `APIError` for all but 2xx."""
-        own = dict(self._headers)
+        own: dict[str, str] = {}
         if json is not None:
             data = orjson.dumps(json)
             own["Content-Type"] = "application/json"
-        response = self.session.request(
-            method.upper(),
-            self._base_url + endpoint.removeprefix(GOOGLE_HOST),
-            params=params,
-            data=data,
-            headers=own,
-            timeout=self.timeout,
-            allow_redirects=False,
-            auth=self._check_time,
-        )
-        if 200 <= response.status_code < 300:
-            return response
-        raise APIError(response)
+        url = self._base_url + endpoint.removeprefix(GOOGLE_HOST)
+        first = self._traces[0] if self._traces else ""
+        with calling_http(method.upper(), url, first, self._traces[1:]) as span:
+            if first:
+                own["traceparent"] = span.traceparent
+            response = self.session.request(
+                method.upper(),
+                url,
+                params=params,
+                data=data,
+                headers=own,
+                timeout=self.timeout,
+                allow_redirects=False,
+                auth=self._check_time,
+            )
+            span.set(STATUS_CODE, response.status_code)
+            if 200 <= response.status_code < 300:
+                return response
+            raise APIError(response)
 
     def _check_time(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """The last step before a request is sent: the token may have taken a minute to get."""
@@ -114,10 +121,10 @@ class SheetsApi:
         kind: CallKind,
         do: Callable[[gspread.HTTPClient], AnswerT],
         *,
-        traceparent: str = "",
+        traces: Sequence[str] = (),
         not_after: float | None = None,
     ) -> AnswerT:
-        """The answer of one call of gspread's client.
+        """The answer of one call of gspread's client, made for the attempts of these contexts.
 
         `not_after`: monotonic seconds after which it must not begin. Raises `AttemptFailure`:
         `RetryableError` if it surely had no effect and may be tried again, `OutcomeUnknown` if
@@ -128,7 +135,7 @@ class SheetsApi:
         def run() -> AnswerT:
             try:
                 session = self._open()
-                call = SheetsCall(session, self._settings.base_url, timeout, traceparent, not_after)
+                call = SheetsCall(session, self._settings.base_url, timeout, traces, not_after)
                 return do(call)
             except (requests.RequestException, GoogleAuthError, ValueError, TooLate) as error:
                 raise failure_in(error, kind) from None

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -93,3 +93,8 @@ class Job:
         """It cannot be done now, or ever."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+
+def traces_of(jobs: Iterable[Job]) -> list[str]:
+    """The contexts of the attempts that jobs are for."""
+    return [job.traceparent for job in jobs if job.traceparent]

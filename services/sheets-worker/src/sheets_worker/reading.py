@@ -12,7 +12,7 @@ from sheets_worker.appending import answer_known
 from sheets_worker.changing import comparable
 from sheets_worker.errors import Code
 from sheets_worker.header import Header
-from sheets_worker.jobs import Job
+from sheets_worker.jobs import Job, traces_of
 from sheets_worker.params import SheetsParams, SheetsResult
 from sheets_worker.ranges import (
     check_cells,
@@ -39,7 +39,8 @@ async def look_up(tab: Tab, jobs: Sequence[Job]) -> None:
         raise PermanentError(
             "no_such_column", f"the first row of the tab has no column {key_column!r}"
         )
-    (column,) = await _read(tab, f"{column_letters(place)}2:{column_letters(place)}", raw=True)
+    letters = column_letters(place)
+    (column,) = await _read(tab, f"{letters}2:{letters}", traces_of(jobs))
     found: dict[str, list[int]] = {}
     for offset, cells in enumerate(column):
         if cells and cells[0] != "":
@@ -56,7 +57,7 @@ async def look_up(tab: Tab, jobs: Sequence[Job]) -> None:
     most = max(1, MOST_LENGTH // len(quote(f"&ranges={tab.range(f'A{ALL_ROWS}{last}')}")))
     spans = spans_of(wanted, most)
     ranges = [tab.range(f"A{span.first}:{last}{span.last}") for span in spans]
-    read = await tab.read_values(*ranges, raw=True) if ranges else []
+    read = await tab.read_values(*ranges, raw=True, traces=traces_of(jobs)) if ranges else []
     cells_of = {
         span.first + offset: cells
         for span, block in zip(spans, read, strict=True)
@@ -83,7 +84,7 @@ async def read_rows(tab: Tab, jobs: Sequence[Job]) -> None:
     params = params_of(job)
     header = await _header(tab)
     cells = check_cells(params.range) if params.range else f"2:{params.limit + 1}"
-    (rows,) = await _read(tab, cells, raw=True)
+    (rows,) = await _read(tab, cells, traces_of(jobs))
     places = columns_of_range(cells, header.width)
     if not params.range or first_row(cells) > 1:
         rows = list(islice(rows, params.limit))
@@ -116,7 +117,7 @@ async def clear_cells(tab: Tab, jobs: Sequence[Job]) -> None:
     def clear(client: HTTPClient) -> None:
         client.values_clear(tab.name.spreadsheet_id, target)
 
-    await tab.write(begun, clear, traceparent=job.traceparent)
+    await tab.write(begun, clear, traces=traces_of([job]))
     placed = Placed("sheet", target)
     await tab.end(begun, written=[Written(job.row, placed)], last_row=None if params.range else 1)
     job.succeed(placed)
@@ -164,10 +165,10 @@ async def _header(tab: Tab) -> Header:
     return header
 
 
-async def _read(tab: Tab, cells: str, *, raw: bool) -> list[list[list[Any]]]:
+async def _read(tab: Tab, cells: str, traces: Sequence[str]) -> list[list[list[Any]]]:
     """The rows of a range; none where the tab ends before it."""
     try:
-        return await tab.read_values(tab.range(cells), raw=raw)
+        return await tab.read_values(tab.range(cells), raw=True, traces=traces)
     except PermanentError as error:
         if error.code != Code.NO_TAB:
             raise

@@ -108,7 +108,7 @@ class Tab:
             await self._settle(state.note, state)
 
     async def read_values(
-        self, *ranges: str, raw: bool = False, traceparent: str = ""
+        self, *ranges: str, raw: bool = False, traces: Sequence[str] = ()
     ) -> list[list[list[Any]]]:
         """The rows of each range; without empty cells and rows at their ends.
 
@@ -122,7 +122,7 @@ class Tab:
             lambda client: client.values_batch_get(
                 self.name.spreadsheet_id, list(ranges), dict(params)
             ),
-            traceparent=traceparent,
+            traces=traces,
         )
         return [each.get("values", []) for each in answer.get("valueRanges", ())]
 
@@ -186,7 +186,7 @@ class Tab:
         begun: Begun,
         do: Callable[[Any], AnswerT],
         *,
-        traceparent: str = "",
+        traces: Sequence[str] = (),
     ) -> AnswerT:
         """Make the call of a write that was begun. Its note stays, but where it had no effect."""
         try:
@@ -195,7 +195,7 @@ class Tab:
             await self.give_up(begun)
             raise RetryableError(Code.UNAVAILABLE, f"no file can be written: {error!r}") from error
         try:
-            return await self.calls.write(do, traceparent=traceparent, not_after=begun.not_after)
+            return await self.calls.write(do, traces=traces, not_after=begun.not_after)
         except UnknownButEnded:
             self._lost.add(begun.id)
             await self.store.mark_ended(self.name, begun.id)

@@ -16,6 +16,7 @@ import orjson
 from aiohttp.connector import Connection
 from mirsal_contracts.message import JsonObject
 from mirsal_runtime.attempt import Attempt
+from mirsal_runtime.call_spans import STATUS_CODE, calling_http
 from mirsal_runtime.failures import (
     ActionRequired,
     AttemptFailure,
@@ -113,20 +114,24 @@ class CloudApi:
         what the provider's error means, and `OutcomeUnknown` for everything that leaves open
         whether the message was taken: no answer, half of one, one without sense.
         """
-        headers = self._headers
-        if attempt.traceparent:
-            headers = {**headers, "traceparent": attempt.traceparent}
-        call = _Call(attempt)
+        with calling_http("POST", self._url, attempt.traceparent) as span:
+            headers = self._headers
+            if attempt.traceparent:
+                headers = {**headers, "traceparent": span.traceparent}
+            answer = await self._ask(_Call(attempt), orjson.dumps(message), headers)
+            span.set(STATUS_CODE, answer.status)
+            return self._judge(*answer)
+
+    async def _ask(self, call: _Call, body: bytes, headers: Mapping[str, str]) -> _Answer:
         token = _call.set(call)
         try:
             async with call.limit:
-                answer = await self._exchange(orjson.dumps(message), headers)
+                return await self._exchange(body, headers)
         except (aiohttp.ClientError, OSError) as error:
             # Without its cause: aiohttp's errors hold the request's headers, and those the token.
             raise self._broken(error, written=call.written) from None
         finally:
             _call.reset(token)
-        return self._judge(*answer)
 
     async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> _Answer:
         for session in self._sessions:

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Generic, NamedTuple
 
 import structlog
+from mirsal_contracts.topics import COMMANDS
 from pydantic import ValidationError
 
 from mirsal_runtime import statuses, telemetry
+from mirsal_runtime.attempt_spans import begin_attempt, end_attempt
 from mirsal_runtime.claims import ClaimDesk, LiveAttempt, Refusal
 from mirsal_runtime.connector import Connector, ParamsT, ResourceT, ResultT
 from mirsal_runtime.failpoints import pass_by
@@ -45,25 +47,19 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         self._resource = resource
         self._desk = desk
         self._live: dict[Work, LiveAttempt] = {}
-        self._span = f"{connector.name} attempt"
+        self._topic = COMMANDS[connector.name].name
 
     async def make(self, work: Work) -> Made:
         """Make the attempt; never raises but for a cancellation."""
         started_at = datetime.now(UTC)
-        command = work.command
-        attributes: dict[str, telemetry.SpanValue] = {
-            "mirsal.run_id": command.run_id,
-            "mirsal.execution_id": command.execution_id,
-            "mirsal.attempt": command.attempt,
-        }
-        with telemetry.span(
-            self._span, parent=work.traceparent, kind="consumer", attributes=attributes
-        ) as span:
+        with begin_attempt(work, self._topic) as span:
             if self._desk.seems_expired(work):
                 return await self._expire(work, started_at)
             made = await self._call(work, span.traceparent, started_at)
-            if made.ending is not None and made.ending.state != "succeeded":
-                span.fail(made.ending.code)
+            if made.ending is None:
+                span.forget()
+            else:
+                end_attempt(span, work, self._topic, made.ending, started_at)
             return made
 
     def stop_all(self) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -12,9 +11,11 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, ProducerClosed
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
-from mirsal_contracts.message import Headers
 
+from mirsal_runtime import metrics
 from mirsal_runtime.kafka_connection import kafka_connection
+from mirsal_runtime.message_spans import tell_sending
+from mirsal_runtime.outgoing import Outgoing as Outgoing
 from mirsal_runtime.partitions import partition_of
 from mirsal_runtime.settings import RuntimeSettings
 from mirsal_runtime.tasks import cancel
@@ -34,18 +35,6 @@ class BrokerUnavailable(Exception):
 
 class MessageTooLarge(Exception):
     """A message is over the limit of topics and producers, now and for ever; none was sent."""
-
-
-class Outgoing(NamedTuple):
-    """A message to send; `topic` is the contract's name, without the prefix of the settings.
-
-    Key and value are bytes, or None, only where somebody else's record is passed on as it was.
-    """
-
-    topic: str
-    key: str | bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 class Publisher:
@@ -72,6 +61,11 @@ class Publisher:
         for message in messages:
             if size_of(message) > MAX_MESSAGE_BYTES:
                 raise MessageTooLarge(f"{size_of(message)} bytes for {message.topic}")
+        metrics.BATCH_SIZE.labels("send").observe(len(messages))
+        with tell_sending(messages):
+            await self._send(messages)
+
+    async def _send(self, messages: Sequence[Outgoing]) -> None:
         producer = self._producer
         waits: list[asyncio.Future[object]] = []
         try:

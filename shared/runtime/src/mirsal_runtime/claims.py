@@ -85,7 +85,9 @@ class ClaimDesk:
     async def _ask(self, work: Work) -> Standing | None:
         command = work.command
         lease = command.timeout_seconds + LEASE_MARGIN_SECONDS
-        claim = Claim(work.key, command.attempt, work.token, command.deadline, lease)
+        claim = Claim(
+            work.key, command.attempt, work.token, command.deadline, lease, work.reply_context
+        )
         try:
             self._journal.claiming(claim)
             pass_by("before_claim")

@@ -41,6 +41,7 @@ class Claim(NamedTuple):
     token: int
     deadline: datetime
     lease_seconds: float
+    traceparent: str = ""
 
 
 class Outcome(NamedTuple):
@@ -51,6 +52,7 @@ class Outcome(NamedTuple):
     token: int
     state: EndState
     status: bytes
+    traceparent: str = ""
 
 
 class Standing(NamedTuple):

@@ -10,6 +10,7 @@ import asyncpg
 
 from mirsal_runtime import metrics
 from mirsal_runtime.batching import Batcher
+from mirsal_runtime.database_spans import tell_statement
 from mirsal_runtime.ledger import (
     ROWS_PER_STATEMENT,
     Claim,
@@ -115,15 +116,18 @@ class PostgresLedger:
         return await _in_rounds(claims, self._claim_apart)
 
     async def _claim_apart(self, claims: Sequence[Claim]) -> Sequence[Standing]:
-        rows = await self._fetch(
-            "claim",
-            self._holder,
-            *_columns([claim.key for claim in claims]),
-            [claim.attempt for claim in claims],
-            [claim.token for claim in claims],
-            [claim.deadline for claim in claims],
-            [claim.lease_seconds for claim in claims],
-        )
+        contexts = [claim.traceparent for claim in claims]
+        metrics.BATCH_SIZE.labels("claim").observe(len(claims))
+        with tell_statement("claim", len(claims), contexts):
+            rows = await self._fetch(
+                "claim",
+                self._holder,
+                *_columns([claim.key for claim in claims]),
+                [claim.attempt for claim in claims],
+                [claim.token for claim in claims],
+                [claim.deadline for claim in claims],
+                [claim.lease_seconds for claim in claims],
+            )
         return [
             _standing(row, claim.attempt, self._holder, claim.token)
             for row, claim in zip(rows, claims, strict=True)
@@ -133,15 +137,18 @@ class PostgresLedger:
         return await _in_rounds(outcomes, self._settle_apart)
 
     async def _settle_apart(self, outcomes: Sequence[Outcome]) -> Sequence[Standing]:
-        rows = await self._fetch(
-            "settle",
-            self._holder,
-            *_columns([outcome.key for outcome in outcomes]),
-            [outcome.attempt for outcome in outcomes],
-            [outcome.token for outcome in outcomes],
-            [outcome.state for outcome in outcomes],
-            [outcome.status for outcome in outcomes],
-        )
+        contexts = [outcome.traceparent for outcome in outcomes]
+        metrics.BATCH_SIZE.labels("settle").observe(len(outcomes))
+        with tell_statement("settle", len(outcomes), contexts):
+            rows = await self._fetch(
+                "settle",
+                self._holder,
+                *_columns([outcome.key for outcome in outcomes]),
+                [outcome.attempt for outcome in outcomes],
+                [outcome.token for outcome in outcomes],
+                [outcome.state for outcome in outcomes],
+                [outcome.status for outcome in outcomes],
+            )
         return [
             _standing(row, outcome.attempt, self._holder, outcome.token)
             for row, outcome in zip(rows, outcomes, strict=True)

@@ -12,6 +12,8 @@ import uvloop
 from pydantic import ValidationError
 
 from mirsal_runtime import telemetry
+from mirsal_runtime.log_levels import LEVEL
+from mirsal_runtime.tasks import cancel
 
 # Net allocations before the young are looked at, and how often the older are with them. More than a
 # batch under way has: with 20,000 each batch of the orchestrator's was looked through once, which
@@ -51,6 +53,7 @@ async def _run(main: Main) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _begin_end, loop, stop, number)
+    following = asyncio.create_task(LEVEL.follow())
     try:
         await main(stop)
     except ValidationError as error:
@@ -61,6 +64,7 @@ async def _run(main: Main) -> int:
         log.exception("process_failed")
         return 1
     finally:
+        await cancel(following)
         await telemetry.flush()
     return 0
 

@@ -96,13 +96,20 @@ class Reporter:
                 ending.state,
                 ending.status,
                 source=self._source,
-                traceparent=work.traceparent,
+                traceparent=work.reply_context,
             )
         )
         pass_by("after_status")
 
     async def _settle(self, work: Work, ending: Ending) -> Standing:
-        outcome = Outcome(work.key, work.command.attempt, work.token, ending.state, ending.status)
+        outcome = Outcome(
+            work.key,
+            work.command.attempt,
+            work.token,
+            ending.state,
+            ending.status,
+            work.reply_context,
+        )
         standing = await keep_trying(lambda: self._ledger.settle(outcome))
         while standing.verdict == "vacant":
             standing = await keep_trying(lambda: self._ledger.settle(outcome))
@@ -113,7 +120,7 @@ class Reporter:
 
     def _note(self, work: Work, ending: Ending) -> None:
         try:
-            self._journal.answered(work.token, ending.state, ending.status, work.traceparent)
+            self._journal.answered(work.token, ending.state, ending.status, work.reply_context)
         except OSError as error:
             log.warning("journal_not_written", error=repr(error))
         pass_by("after_answer")

@@ -7,7 +7,8 @@ from typing import Literal, Protocol, TypeAlias
 
 import structlog
 
-from mirsal_runtime import metrics, statuses
+from mirsal_runtime import metrics, statuses, telemetry
+from mirsal_runtime.attempt_spans import belong_to_attempt
 from mirsal_runtime.attempts import Made
 from mirsal_runtime.claims import ClaimDesk
 from mirsal_runtime.failures import RetryableError, ThrottledError
@@ -57,7 +58,9 @@ class Server:
             await self._presence.until_answers()
             begun = time.monotonic()
             made = await self._maker.make(work)
-            self._seconds.observe(time.monotonic() - begun)
+            self._seconds.observe(
+                time.monotonic() - begun, telemetry.exemplar_of(work.reply_context)
+            )
             course = await self._course_of(work, made)
             if course is not None:
                 return course
@@ -80,6 +83,7 @@ class Server:
         now = datetime.now(UTC)
         match standing.verdict:
             case "remembered" if standing.state is not None:
+                belong_to_attempt(work)
                 ending = statuses.remembered(work.command, standing.state, standing.status, now)
                 await self._reporter.send(work, ending)
                 self._tell(work, ending)

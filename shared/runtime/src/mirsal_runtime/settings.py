@@ -26,6 +26,11 @@ class RuntimeSettings(BaseSettings):
 
     `metrics_workflows` and `metrics_workspaces`: how many workflows and workspaces have series of
     their own; those that come later share one, `_other`.
+
+    `trace_ratio` is what part of the traces that begin here is recorded; `telemetry_key`, which
+    all processes of an installation share, hides leads in them behind pseudonyms; without it they
+    are not named at all. `log_level_file` is a file whose word replaces `log_level` while the
+    process runs. See docs/TELEMETRY.md.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIRSAL_", populate_by_name=True, extra="ignore")
@@ -51,10 +56,16 @@ class RuntimeSettings(BaseSettings):
     health_host: str = "127.0.0.1"
     health_port: int = 0
     log_level: str = "INFO"
+    log_level_file: Path | None = None
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    telemetry_key: Annotated[SecretStr, Field(min_length=16)] | None = None
     metrics_workflows: Annotated[int, Field(ge=1)] = 500
     metrics_workspaces: Annotated[int, Field(ge=1)] = 100
     otlp_endpoint: str | None = Field(
         default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT")
+    )
+    otlp_headers: SecretStr = Field(
+        default=SecretStr(""), validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_HEADERS")
     )
 
     @model_validator(mode="after")

@@ -1,35 +1,40 @@
-"""Logs and traces. Personal data has no way in: only plain values of known kinds are logged."""
+"""A process's logs and traces: set up once, then used by whoever has something to tell."""
 
 import asyncio
-import datetime as dt
 import logging
-import os
-import re
 import sys
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from enum import Enum
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self, TypeAlias
-from uuid import UUID
+from typing import Final, Protocol, Self
 
-import orjson
 import structlog
-from pydantic import ValidationError
 
-from mirsal_runtime import metrics
+from mirsal_runtime import metrics, trace_context
+from mirsal_runtime.exemplars import Exemplars
+from mirsal_runtime.log_levels import LEVEL, WRAPPER
+from mirsal_runtime.log_lines import BurstLog as BurstLog
+from mirsal_runtime.log_lines import RepetitionFilter, to_json_bytes, to_json_text
+from mirsal_runtime.log_lines import faults_of as faults_of
+from mirsal_runtime.log_lines import hide_personal_data as hide_personal_data
 from mirsal_runtime.metric_names import part_of
+from mirsal_runtime.pseudonyms import Pseudonyms
 from mirsal_runtime.settings import RuntimeSettings
+from mirsal_runtime.span_bytes import SpanKind as SpanKind
+from mirsal_runtime.span_bytes import SpanValue as SpanValue
+from mirsal_runtime.trace_context import child_traceparent as child_traceparent
+from mirsal_runtime.trace_context import is_sampled
+from mirsal_runtime.trace_context import is_traceparent as is_traceparent
+from mirsal_runtime.trace_context import new_traceparent as new_traceparent
+from mirsal_runtime.trace_context import trace_id_of as trace_id_of
 
-SpanKind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
-SpanValue: TypeAlias = str | int | float | bool
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_PLAIN = (str, int, float, bool, type(None), dt.datetime, dt.date, UUID, Enum)
-_PERSONAL: Final = frozenset({"name", "email", "phone", "to", "recipient", "address", "lead"})
-HIDDEN: Final = "[hidden]"
-FLUSH_SECONDS = 2.0
-_LINES_REMEMBERED = 1000
+FLUSH_SECONDS = 2.5
+_NOTHING: Final[Mapping[str, SpanValue]] = {}
+
+current: ContextVar[str] = ContextVar("traceparent", default="")
+"""The trace context of what is being done; log lines without a `trace_id` get its."""
 
 
 class Span(Protocol):
@@ -39,8 +44,21 @@ class Span(Protocol):
     def traceparent(self) -> str:
         """What a callee needs to hang its own spans below this one."""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether anybody will see it; if not, nothing need be said of it."""
+
+    def rename(self, name: str) -> None:
+        """Give it the name that was not known when it began."""
+
     def set(self, name: str, value: SpanValue) -> None:
         """Add an attribute."""
+
+    def link(self, traceparent: str) -> None:
+        """Say that it has to do with another span, of this trace or another."""
+
+    def forget(self) -> None:
+        """Have it not recorded after all."""
 
     def fail(self, error: BaseException | str) -> None:
         """Mark the span as failed; only the error's type is recorded, texts hold personal data."""
@@ -49,44 +67,82 @@ class Span(Protocol):
 class Tracer(Protocol):
     """What records spans; without one nothing is recorded and trace contexts still flow."""
 
-    def start(
+    def record(
         self,
         name: str,
         *,
+        context: str,
         parent: str,
         kind: SpanKind,
-        attributes: Mapping[str, SpanValue] | None,
-    ) -> AbstractContextManager[Span]:
-        """Begin a span below `parent`."""
-
+        start_ns: int,
+        end_ns: int,
+        attributes: Mapping[str, SpanValue],
+        links: Sequence[str],
+        error: str,
+    ) -> None: ...
+    def begin(
+        self,
+        name: str,
+        *,
+        context: str,
+        parent: str,
+        kind: SpanKind,
+        attributes: Mapping[str, SpanValue],
+    ) -> tuple[bytes, int]: ...
+    def end(
+        self,
+        begun: tuple[bytes, int],
+        name: str,
+        attributes: Mapping[str, SpanValue],
+        links: Sequence[str],
+        error: str,
+    ) -> None: ...
+    def forget(self, begun: tuple[bytes, int]) -> None: ...
     def close(self) -> None:
         """Send what is left; blocks."""
 
 
 _tracers: list[Tracer] = []
+exemplars = Exemplars()
+pseudonyms = Pseudonyms()
 
 
 def configure(settings: RuntimeSettings, *, service: str) -> None:
-    """Set up logs (JSON lines on stderr) and, where an OTLP endpoint is set, traces."""
+    """Set up logs (JSON lines on stderr), metrics and, where an OTLP endpoint is set, traces."""
     metrics.show_only(part_of(service))
     metrics.bound_labels(
         workflows=settings.metrics_workflows, workspaces=settings.metrics_workspaces
     )
-    level = logging.getLevelName(settings.log_level.upper())
-    if not isinstance(level, int):
-        level = logging.INFO
+    trace_context.set_ratio(settings.trace_ratio)
+    pseudonyms.set_key(settings.telemetry_key)
+    _configure_logs(settings, service)
+    if settings.otlp_endpoint and not _tracers:
+        from mirsal_runtime.tracing import open_tracer
+
+        tracer = open_tracer(
+            settings.otlp_endpoint,
+            service=service,
+            instance=settings.instance,
+            folder=settings.state_dir / "spans",
+            headers=settings.otlp_headers,
+        )
+        _tracers.append(tracer)
+
+
+def _configure_logs(settings: RuntimeSettings, service: str) -> None:
     names = {"service": service, "instance": settings.instance}
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         lambda _logger, _method, event: {**event, **names},
+        _name_trace,
         structlog.processors.format_exc_info,
         hide_personal_data,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=_to_json_bytes)],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[*shared, structlog.processors.JSONRenderer(serializer=to_json_bytes)],
+        wrapper_class=WRAPPER,
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
@@ -97,16 +153,21 @@ def configure(settings: RuntimeSettings, *, service: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(serializer=_to_json_text),
+                structlog.processors.JSONRenderer(serializer=to_json_text),
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
-    if settings.otlp_endpoint and not _tracers:
-        # The SDK costs 0.2 s to import, so only who exports imports it.
-        from mirsal_runtime.tracing import OtlpTracer
+    logging.basicConfig(handlers=[handler], force=True)
+    LEVEL.configure(settings)
 
-        _tracers.append(OtlpTracer(settings.otlp_endpoint, service, settings.instance))
+
+def _name_trace(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    traceparent = current.get()
+    if traceparent and "trace_id" not in event:
+        event["trace_id"] = trace_id_of(traceparent)
+    return event
 
 
 async def flush() -> None:
@@ -125,96 +186,30 @@ def bound(**ids: SpanValue) -> AbstractContextManager[object]:
     return structlog.contextvars.bound_contextvars(**ids)
 
 
-def new_traceparent() -> str:
-    """A new trace, sampled, as a W3C `traceparent`."""
-    text = os.urandom(24).hex()
-    return f"00-{text[:32]}-{text[32:]}-01"
+def is_recorded(traceparent: str) -> bool:
+    """Whether spans below this context are recorded here."""
+    return bool(_tracers) and is_sampled(traceparent)
 
 
-def is_traceparent(text: str) -> bool:
-    """Whether `text` is a W3C `traceparent` of version 00."""
-    return _TRACEPARENT.fullmatch(text) is not None
+def is_tracing() -> bool:
+    """Whether any spans are recorded here."""
+    return bool(_tracers)
 
 
-def child_traceparent(parent: str) -> str:
-    """Another span of the same trace; a new trace if `parent` is not a traceparent."""
-    if not is_traceparent(parent):
-        return new_traceparent()
-    return f"{parent[:36]}{os.urandom(8).hex()}{parent[52:]}"
-
-
-def trace_id_of(traceparent: str) -> str:
-    """The trace's id, for log lines and rows; empty if there is none."""
-    return traceparent[3:35] if is_traceparent(traceparent) else ""
-
-
-class BurstLog:
-    """Log lines of one kind: each of them in quiet times, `per_second` of them in a burst.
-
-    For lines that say that all went well: what is left out is counted, and the first line of the
-    next second says how many (`left_out`). A line costs ten times what its counter costs.
-    """
-
-    def __init__(
-        self,
-        log: structlog.typing.FilteringBoundLogger,
-        *,
-        per_second: int = 50,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._log = log
-        self._per_second = per_second
-        self._clock = clock
-        self._second = 0
-        self._lines = 0
-        self._left_out = 0
-
-    def info(self, event: str, **ids: object) -> None:
-        """Log the line, or count it."""
-        second = int(self._clock())
-        if second != self._second:
-            self._second, self._lines = second, 0
-        self._lines += 1
-        if self._lines > self._per_second:
-            self._left_out += 1
-            return
-        if self._left_out:
-            ids["left_out"], self._left_out = self._left_out, 0
-        self._log.info(event, **ids)
-
-
-class RepetitionFilter(logging.Filter):
-    """Lets a library's line through once in `seconds`: aiokafka has 30 a second without Kafka.
-
-    Lines are the same when their texts before formatting are; the next one that comes through
-    says how many were left out.
-    """
-
-    def __init__(self, seconds: float = 5.0) -> None:
-        super().__init__()
-        self._seconds = seconds
-        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is to be written."""
-        line = (record.name, str(record.msg))
-        since, left_out = self._seen.get(line, (-self._seconds, 0))
-        now = time.monotonic()
-        if now - since < self._seconds:
-            self._seen[line] = (since, left_out + 1)
-            return False
-        if len(self._seen) > _LINES_REMEMBERED:
-            self._seen.clear()
-        self._seen[line] = (now, 0)
-        if left_out:
-            record.msg = f"{record.msg} [{left_out} more like this]"
-        return True
+def exemplar_of(traceparent: str) -> dict[str, str] | None:
+    """The trace as an observation's exemplar; None where nobody could find it, or there are
+    enough of them for now."""
+    if _tracers and is_sampled(traceparent) and exemplars.wants_more():
+        return {"trace_id": trace_id_of(traceparent)}
+    return None
 
 
 class _UnrecordedSpan:
     """Passes the parent on: nobody would ever see a span of its own."""
 
     __slots__ = ("_parent",)
+
+    is_recorded = False
 
     def __init__(self, parent: str) -> None:
         self._parent = parent
@@ -225,7 +220,16 @@ class _UnrecordedSpan:
             self._parent = new_traceparent()
         return self._parent
 
+    def rename(self, name: str) -> None:
+        pass
+
     def set(self, name: str, value: SpanValue) -> None:
+        pass
+
+    def link(self, traceparent: str) -> None:
+        pass
+
+    def forget(self) -> None:
         pass
 
     def fail(self, error: BaseException | str) -> None:
@@ -243,56 +247,118 @@ class _UnrecordedSpan:
         pass
 
 
+class _RecordedSpan:
+    __slots__ = (
+        "_attributes",
+        "_begun",
+        "_error",
+        "_is_wanted",
+        "_links",
+        "_name",
+        "_tracer",
+        "traceparent",
+    )
+
+    is_recorded = True
+
+    def __init__(
+        self, tracer: Tracer, traceparent: str, begun: tuple[bytes, int], links: Sequence[str]
+    ) -> None:
+        self._tracer = tracer
+        self._begun = begun
+        self._links = [*links]
+        self._name = ""
+        self._attributes: dict[str, SpanValue] = {}
+        self._error = ""
+        self._is_wanted = True
+        self.traceparent = traceparent
+
+    def rename(self, name: str) -> None:
+        self._name = name
+
+    def set(self, name: str, value: SpanValue) -> None:
+        self._attributes[name] = value
+
+    def link(self, traceparent: str) -> None:
+        self._links.append(traceparent)
+
+    def forget(self) -> None:
+        self._is_wanted = False
+
+    def fail(self, error: BaseException | str) -> None:
+        self._error = error if isinstance(error, str) else type(error).__name__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None and not self._error:
+            self.fail(error)
+        if self._is_wanted:
+            self._tracer.end(self._begun, self._name, self._attributes, self._links, self._error)
+        else:
+            self._tracer.forget(self._begun)
+
+
+def pass_on(parent: str) -> AbstractContextManager[Span]:
+    """A span that nobody records, with the parent's context; a new one for none."""
+    return _UnrecordedSpan(parent)
+
+
 def span(
     name: str,
     *,
     parent: str,
     kind: SpanKind = "internal",
     attributes: Mapping[str, SpanValue] | None = None,
+    links: Sequence[str] = (),
+    context: str = "",
 ) -> AbstractContextManager[Span]:
     """Time a step below `parent` (a traceparent; empty begins a trace).
 
     Costs next to nothing while nothing is recorded. An exception that leaves the block marks
-    the span as failed.
+    the span as failed. `context`: the span's own, where it was chosen before.
     """
-    if not _tracers:
+    if not _tracers or (parent and not is_sampled(parent)):
         return _UnrecordedSpan(parent)
-    return _tracers[0].start(name, parent=parent, kind=kind, attributes=attributes)
+    own = context or (child_traceparent(parent) if parent else new_traceparent())
+    if not is_sampled(own):
+        return _UnrecordedSpan(parent or own)
+    tracer = _tracers[0]
+    begun = tracer.begin(
+        name, context=own, parent=parent, kind=kind, attributes=attributes or _NOTHING
+    )
+    return _RecordedSpan(tracer, own, begun, links)
 
 
-def hide_personal_data(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """Keep plain values only: a message, a lead or a config becomes the name of its type."""
-    for name, value in event.items():
-        if name in _PERSONAL:
-            event[name] = HIDDEN
-        elif type(value) is not str:
-            event[name] = _plain(value)
-    return event
-
-
-def faults_of(error: ValidationError) -> str:
-    """Where a value is wrong and how; never the value itself: it may be personal, or a secret."""
-    faults = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in faults[:5])
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            str(key): HIDDEN if key in _PERSONAL else _plain(item) for key, item in value.items()
-        }
-    return f"<{type(value).__name__}>"
-
-
-def _to_json_bytes(event: object, **_options: object) -> bytes:
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS)
-
-
-def _to_json_text(event: object, **_options: object) -> str:
-    return _to_json_bytes(event).decode()
+def note_span(
+    name: str,
+    *,
+    context: str,
+    parent: str,
+    kind: SpanKind = "internal",
+    start_ns: int = 0,
+    attributes: Mapping[str, SpanValue] = _NOTHING,
+    links: Sequence[str] = (),
+    error: str = "",
+) -> None:
+    """Record a span that ends now, under a context that was chosen before; for one without a
+    start, of no length. Does nothing for a context that is not sampled."""
+    if _tracers and is_sampled(context):
+        now = time.time_ns()
+        _tracers[0].record(
+            name,
+            context=context,
+            parent=parent,
+            kind=kind,
+            start_ns=start_ns or now,
+            end_ns=now,
+            attributes=attributes,
+            links=links,
+            error=error,
+        )

@@ -48,8 +48,15 @@ class Work:
     """Its partition was taken away, or the process ends: it must not begin any more."""
     asked: bool = False
     """The ledger was asked for the claim and may have given it; nothing was begun yet."""
+    context: str = ""
+    """The trace context of the attempt that was made, for what is told of it."""
     order: bytes | None = None
     """Commands with the same are served one after the other; None: in any order."""
+
+    @property
+    def reply_context(self) -> str:
+        """What its status, and its rows of the ledger, belong to."""
+        return self.context or self.traceparent
 
     @property
     def account(self) -> str:

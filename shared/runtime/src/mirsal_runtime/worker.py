@@ -10,12 +10,13 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from mirsal_runtime import metrics
+from mirsal_runtime import metrics, telemetry
 from mirsal_runtime.accounts import Pool
 from mirsal_runtime.attempts import log_fault
 from mirsal_runtime.dead_letters import Letter, dead_letter_of, unreadable_status
 from mirsal_runtime.key_order import KeyOrder
 from mirsal_runtime.ledger import Ledger, LedgerKey, Standing
+from mirsal_runtime.message_spans import note_receiving
 from mirsal_runtime.presence import Presence
 from mirsal_runtime.reporting import Outbox
 from mirsal_runtime.serving import Course, Server
@@ -97,6 +98,7 @@ class Worker:
 
     def accept(self, records: Sequence[Record], watermark: Watermark) -> str | None:
         """Take records of one partition, in order. Answers why no more should be read, if so."""
+        contexts: list[str] = []
         for record in records:
             if self._unreadable_run >= self._dead_letter_limit:
                 return f"{self._unreadable_run} records in a row could not be read"
@@ -110,11 +112,16 @@ class Worker:
                 self._spawn(self._bury(record, watermark, error), watermark)
                 continue
             self._unreadable_run = 0
+            if telemetry.is_recorded(headers.traceparent):
+                contexts.append(headers.traceparent)
             work = Work(command, key, headers.traceparent, record.offset, watermark)
             work.order = record.key if self._office.ordered else None
             if self._order.admit(work):
                 self._queue(work)
         self._begin()
+        if contexts:
+            group = self._office.source.removeprefix("/")
+            note_receiving(self._office.commands, group, contexts)
         return None
 
     async def let_go(self, watermarks: Collection[Watermark]) -> None:

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path
-from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,7 +11,7 @@ from gateway.bodies import read_model
 from gateway.controls.schemas import ControlAccepted, Decide
 from gateway.documents import gives, refusals, takes
 from gateway.executions.endpoints import IDEMPOTENCY
-from gateway.replies import acting_call_of, reply, traceparent_of
+from gateway.replies import acting_call_of, reply
 from gateway.runs.endpoints import RUN
 from gateway.services import services_of
 
@@ -46,9 +45,8 @@ def _describe(*statuses: int, **extra: Any) -> dict[str, Any]:
     **_describe(),
 )
 async def cancel_run(request: Request, run_id: RunId) -> Response:
-    with telemetry.span("cancel run", parent=traceparent_of(request), kind="server") as span:
-        call = acting_call_of(request, "cancel-run", run_id.encode(), span.traceparent)
-        return _reply(await services_of(request).controls.cancel(call, run_id))
+    call = acting_call_of(request, "cancel-run", run_id.encode())
+    return _reply(await services_of(request).controls.cancel(call, run_id))
 
 
 @router.post(
@@ -61,9 +59,8 @@ async def cancel_run(request: Request, run_id: RunId) -> Response:
     **_describe(),
 )
 async def retry_run(request: Request, run_id: RunId) -> Response:
-    with telemetry.span("retry run", parent=traceparent_of(request), kind="server") as span:
-        call = acting_call_of(request, "retry-run", run_id.encode(), span.traceparent)
-        return _reply(await services_of(request).controls.retry(call, run_id))
+    call = acting_call_of(request, "retry-run", run_id.encode())
+    return _reply(await services_of(request).controls.retry(call, run_id))
 
 
 @router.post(
@@ -81,9 +78,8 @@ async def decide_execution(
 ) -> Response:
     wanted = await read_model(request, Decide)
     says = f"{execution_id}/{wanted.verdict}".encode()
-    with telemetry.span("decide", parent=traceparent_of(request), kind="server") as span:
-        call = acting_call_of(request, "decide-execution", says, span.traceparent)
-        return _reply(await services_of(request).controls.decide(call, execution_id, wanted))
+    call = acting_call_of(request, "decide-execution", says)
+    return _reply(await services_of(request).controls.decide(call, execution_id, wanted))
 
 
 def _reply(accepted: ControlAccepted) -> Response:

@@ -4,7 +4,6 @@ from contextlib import suppress
 from typing import Final
 
 from fastapi import APIRouter
-from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,7 +21,7 @@ from gateway.executions.schemas import (
     ExecutionView,
 )
 from gateway.problems import unavailable
-from gateway.replies import call_of, reply, traceparent_of
+from gateway.replies import call_of, reply
 from gateway.services import caller_of, services_of
 from gateway.watching.lookout import NoPlace
 from gateway.watching.waiting import wait_of, wait_parameter
@@ -76,9 +75,8 @@ async def execute_code(request: Request) -> Response:
     body = parse(await read_body(request))
     says = body.canonical if isinstance(body, Json) else b""
     services = services_of(request)
-    with telemetry.span("send one", parent=traceparent_of(request), kind="server") as span:
-        call = call_of(request, "send-code", says, span.traceparent)
-        started = await services.direct.send(call, "code", body)
+    call = call_of(request, "send-code", says)
+    started = await services.direct.send(call, "code", body)
     if seconds is not None:
         executions, caller = services.executions, caller_of(request)
         # It has begun: that too many wait must not look like a refusal.
@@ -106,9 +104,8 @@ async def check_code(request: Request) -> Response:
     body = parse(await read_body(request))
     says = body.canonical if isinstance(body, Json) else b""
     services = services_of(request)
-    with telemetry.span("check code", parent=traceparent_of(request), kind="server") as span:
-        call = call_of(request, "check-code", says, span.traceparent)
-        started = await services.direct.check_code(call, body)
+    call = call_of(request, "check-code", says)
+    started = await services.direct.check_code(call, body)
     caller = caller_of(request)
     view = await services.executions.read_within(caller, started.execution_id, CHECK_SECONDS)
     if view.output is None:

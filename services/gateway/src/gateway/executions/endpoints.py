@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final, TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from mirsal_runtime import telemetry
 from pydantic import AfterValidator, AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,7 +24,7 @@ from gateway.executions.schemas import (
 )
 from gateway.executions.store import LogFilter
 from gateway.paging import PAGE_ITEMS, CursorText, Limit
-from gateway.replies import call_of, reply, traceparent_of
+from gateway.replies import call_of, reply
 from gateway.services import caller_of, services_of
 from gateway.shapes import Identifier
 from gateway.watching.waiting import wait_of, wait_parameter
@@ -134,9 +133,8 @@ async def process_sheet(request: Request) -> Response:
 async def _send(request: Request, connector: str) -> Response:
     body = parse(await read_body(request))
     says = body.canonical if isinstance(body, Json) else b""
-    with telemetry.span("send one", parent=traceparent_of(request), kind="server") as span:
-        call = call_of(request, f"send-{connector}", says, span.traceparent)
-        started = await services_of(request).direct.send(call, connector, body)
+    call = call_of(request, f"send-{connector}", says)
+    started = await services_of(request).direct.send(call, connector, body)
     return reply(started, 202, headers={"Location": started.status_url})
 
 

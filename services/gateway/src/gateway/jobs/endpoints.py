@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query
-from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +24,7 @@ from gateway.jobs.service import JOB_PATH
 from gateway.jobs.store import JobFilter
 from gateway.leads.endpoints import IMPORT_BODY, IMPORT_BYTES, media_type_of
 from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
-from gateway.replies import acting_call_of, reply, traceparent_of
+from gateway.replies import acting_call_of, reply
 from gateway.services import actor_of, caller_of, services_of
 
 router = APIRouter(prefix="/api/automation", tags=["Jobs"], route_class=GuardedRoute)
@@ -77,7 +76,7 @@ def _describe(*statuses: int, **extra: Any) -> dict[str, Any]:
 )
 async def import_as_job(request: Request) -> Response:
     media_type = media_type_of(request)
-    call = acting_call_of(request, "import-leads", b"", traceparent_of(request))
+    call = acting_call_of(request, "import-leads", b"")
     chunks = stream_body(request, limit=IMPORT_BYTES)
     return _accepted(await services_of(request).jobs.import_leads(call, chunks, media_type))
 
@@ -95,9 +94,8 @@ async def start_as_job(
 ) -> Response:
     body = parse(await read_body(request))
     says = workflow_id.encode() + b"\0" + (body.canonical if isinstance(body, Json) else b"")
-    with telemetry.span("start runs", parent=traceparent_of(request), kind="server") as span:
-        call = acting_call_of(request, "start-runs", says, span.traceparent)
-        return _accepted(await services_of(request).jobs.start_runs(call, workflow_id, body))
+    call = acting_call_of(request, "start-runs", says)
+    return _accepted(await services_of(request).jobs.start_runs(call, workflow_id, body))
 
 
 @router.post(
@@ -111,7 +109,7 @@ async def start_as_job(
 async def replay_as_job(request: Request) -> Response:
     wanted = await read_model(request, ReplayLetters)
     says = wanted.model_dump_json(by_alias=True).encode()
-    call = acting_call_of(request, "replay-letters", says, traceparent_of(request))
+    call = acting_call_of(request, "replay-letters", says)
     return _accepted(await services_of(request).jobs.replay_letters(call, wanted))
 
 

@@ -4,7 +4,6 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +14,7 @@ from gateway.letters.schemas import LetterContent, LetterPage, LetterView, Repla
 from gateway.letters.service import LETTER_PATH
 from gateway.letters.store import LetterFilter
 from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
-from gateway.replies import acting_call_of, reply, traceparent_of
+from gateway.replies import acting_call_of, reply
 from gateway.services import actor_of, caller_of, services_of
 from gateway.shapes import Identifier
 
@@ -170,7 +169,6 @@ async def read_content(request: Request, letter_id: LetterId) -> Response:
     },
 )
 async def replay_letter(request: Request, letter_id: LetterId) -> Response:
-    with telemetry.span("replay letter", parent=traceparent_of(request), kind="server") as span:
-        call = acting_call_of(request, "replay-letter", letter_id.encode(), span.traceparent)
-        accepted = await services_of(request).letters.replay(call, letter_id)
+    call = acting_call_of(request, "replay-letter", letter_id.encode())
+    accepted = await services_of(request).letters.replay(call, letter_id)
     return reply(accepted, 202, headers={"Location": accepted.status_url})

@@ -3,7 +3,6 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
-from mirsal_runtime import telemetry
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,7 +10,7 @@ from gateway.auth.guard import GuardedRoute
 from gateway.bodies import Json, parse, read_body
 from gateway.documents import gives, refusals, takes
 from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
-from gateway.replies import call_of, reply, traceparent_of
+from gateway.replies import call_of, reply
 from gateway.runs.schemas import RunsStarted, RunStarted, RunView, StartRun
 from gateway.services import caller_of, services_of
 from gateway.watching.waiting import wait_of, wait_parameter
@@ -71,9 +70,8 @@ async def start_run(
 ) -> Response:
     body = parse(await read_body(request))
     says = workflow_id.encode() + b"\0" + (body.canonical if isinstance(body, Json) else b"")
-    with telemetry.span("start run", parent=traceparent_of(request), kind="server") as span:
-        call = call_of(request, "start-run", says, span.traceparent)
-        started = await services_of(request).starts.start(call, workflow_id, body)
+    call = call_of(request, "start-run", says)
+    started = await services_of(request).starts.start(call, workflow_id, body)
     if isinstance(started, RunStarted):
         return reply(started, 202, headers={"Location": started.status_url})
     return reply(started, 202)

@@ -16,6 +16,7 @@ from mirsal_contracts.workflows import Graph
 from mirsal_runtime import telemetry
 from mirsal_runtime.batching import Batcher
 from mirsal_runtime.broker import MAX_MESSAGE_BYTES, BrokerUnavailable, Outgoing, size_of
+from mirsal_runtime.span_attributes import LEAD, RUN, WORKFLOW, WORKSPACE, messaging
 from pydantic import JsonValue
 
 from gateway.auth.schemas import Principal
@@ -32,6 +33,8 @@ READ_SECONDS = 2.5
 ANSWER_SECONDS = 4.7
 """A start is answered within this time, whatever is away."""
 KEY_CHARACTERS = 255
+_CREATE = f"create {EXECUTIONS_REQUESTED_V1.name}"
+_CREATION = messaging("create", EXECUTIONS_REQUESTED_V1.name)
 
 log = structlog.get_logger(__name__)
 
@@ -126,6 +129,8 @@ class Launcher:
         messages = []
         total = 0
         for order, traceparent in zip(orders, traceparents, strict=True):
+            if telemetry.is_recorded(traceparent):
+                traceparent = _note_creation(call, order, traceparent)
             message = _to_message(call.caller.workspace, order, now, traceparent)
             size = size_of(message)
             total += size
@@ -147,6 +152,29 @@ class Launcher:
                 members=ids,
             ) from error
         log.debug("start_acknowledged", ids=ids, trace_id=telemetry.trace_id_of(traceparents[0]))
+
+
+def _note_creation(call: Call, order: Order, traceparent: str) -> str:
+    """Record that a message is made; its context. Of many runs each has a trace of its own, which
+    begins here with a link to the call."""
+    workspace = call.caller.workspace
+    context = telemetry.child_traceparent(traceparent)
+    is_of_call = telemetry.trace_id_of(traceparent) == telemetry.trace_id_of(call.traceparent)
+    telemetry.note_span(
+        _CREATE,
+        context=context,
+        parent=traceparent if is_of_call else "",
+        kind="producer",
+        attributes={
+            **_CREATION,
+            WORKSPACE: workspace,
+            RUN: order.run_id,
+            WORKFLOW: order.workflow_id,
+            LEAD: telemetry.pseudonyms.of_lead(workspace, order.lead.id),
+        },
+        links=() if is_of_call else (call.traceparent,),
+    )
+    return context
 
 
 def _to_message(workspace: str, order: Order, now: datetime, traceparent: str) -> Outgoing:

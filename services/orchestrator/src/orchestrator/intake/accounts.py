@@ -2,12 +2,11 @@
 
 import structlog
 from mirsal_runtime import metrics
-from mirsal_runtime.telemetry import BurstLog, trace_id_of
+from mirsal_runtime.telemetry import BurstLog, exemplar_of, trace_id_of
 
+from orchestrator.intake.resting import RESTING
 from orchestrator.store.buckets import COUNTED
 from orchestrator.store.runs import RunWrite
-
-RESTING = frozenset({"paused", "unconfirmed"})
 
 log = structlog.get_logger(__name__)
 successes = BurstLog(log)
@@ -22,7 +21,7 @@ def account_for(write: RunWrite) -> None:
             metrics.EXECUTIONS.labels(row.connector_type, row.status, workflow_id).inc()
             if row.duration_ms is not None:
                 metrics.EXECUTION_SECONDS.labels(row.connector_type, workflow_id).observe(
-                    row.duration_ms / 1000
+                    row.duration_ms / 1000, exemplar_of(write.run.traceparent)
                 )
     has_news = any(not row.is_late for row in write.rows)
     if has_news and (state.is_final or state.status in RESTING):

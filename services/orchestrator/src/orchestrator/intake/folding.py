@@ -12,7 +12,7 @@ from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.timers import TimerFired
 from mirsal_contracts.topics import COMMANDS
 from mirsal_runtime.broker import MAX_MESSAGE_BYTES, Outgoing, size_of
-from mirsal_runtime.telemetry import is_traceparent, new_traceparent, span
+from mirsal_runtime.telemetry import is_traceparent, new_traceparent
 
 from orchestrator.decide import (
     EMPTY_PLAN,
@@ -37,6 +37,7 @@ from orchestrator.decide import (
 from orchestrator.decide.state import OUTSTANDING
 from orchestrator.decide.storable import COMMAND_BYTES
 from orchestrator.intake.cases import Doom
+from orchestrator.intake.event_spans import EventSpan, trace_event
 from orchestrator.intake.plans import PlanShelf
 from orchestrator.intake.records import Arrival
 from orchestrator.intake.replays import mark_of, outcome_of, replayed
@@ -60,7 +61,7 @@ class Folding(NamedTuple):
 
     `run` is the run once `write` is done, which is None where the events change nothing.
     `marks` say what became of dead letters that were replayed. `weight` is about what it takes to
-    remember it, in bytes of JSON.
+    remember it, in bytes of JSON. `steps` are the spans to record once that is so.
     """
 
     run: StoredRun
@@ -71,6 +72,7 @@ class Folding(NamedTuple):
     marks: Sequence[Mark]
     has_ignored: bool
     weight: int
+    steps: Sequence[EventSpan]
 
 
 class Fold:
@@ -90,6 +92,7 @@ class Fold:
         self._commands: dict[str, tuple[Command, str]] = {}
         self._foreign: list[Arrival] = []
         self._marks: list[Mark] = []
+        self._steps: list[EventSpan] = []
 
     def add(self, arrival: Arrival, plans: PlanShelf) -> None:
         """Decide upon one event more. Raises `ValueError` when it is of a run not requested."""
@@ -110,7 +113,7 @@ class Fold:
             event = replayed(arrival.replay, self._at)
         else:
             event = Reported(self._at, message)
-        decision = self._decide(event, arrival.traceparent or self._traceparent)
+        decision = self._decide(event, arrival)
         if arrival.replay is not None:
             self._marks.append(mark_of(arrival.replay, outcome_of(decision, arrival.replay)))
         elif decision.ignored is not None and decision.ignored.foreign:
@@ -120,7 +123,7 @@ class Fold:
         """End the run, or make it as one that has ended."""
         if self._request is None:
             self._request, self._traceparent = doom.request, doom.traceparent
-        self._decide(Abandoned(self._at, doom.fault), self._traceparent)
+        self._decide(Abandoned(self._at, doom.fault), None)
 
     def conclude(self) -> Folding:
         """All that has to be written and sent."""
@@ -147,6 +150,7 @@ class Fold:
             self._marks,
             self._has_ignored,
             weight,
+            self._steps,
         )
 
     def _requested(self, message: RunRequested, arrival: Arrival, plans: PlanShelf) -> Event:
@@ -161,14 +165,15 @@ class Fold:
             return Abandoned(self._at, {"code": "invalid_workflow", "message": str(error)})
         return Requested(self._at)
 
-    def _decide(self, event: Event, traceparent: str) -> Decision:
+    def _decide(self, event: Event, arrival: Arrival | None) -> Decision:
         request = self._request
         if request is None:
             raise ValueError("a run begins with its request")
-        ids = {"mirsal.run_id": request.run_id, "mirsal.workflow_id": request.workflow_id}
-        with span("decide", parent=traceparent, kind="consumer", attributes=ids) as step:
-            decision = decide(request, self._state, event, self._plan, self._rules)
-            traceparent = step.traceparent
+        step = trace_event(event, arrival, self._traceparent)
+        decision = decide(request, self._state, event, self._plan, self._rules)
+        traceparent = step if isinstance(step, str) else step.context
+        if not isinstance(step, str):
+            self._steps.append(step._replace(decision=decision))
         if decision.ignored is None:
             self._has_changed = True
             self._state = decision.state

@@ -15,6 +15,7 @@ from mirsal_runtime.failpoints import pass_by
 
 from orchestrator.decide import Rules
 from orchestrator.intake.accounts import account_for
+from orchestrator.intake.batch_spans import tell_receiving
 from orchestrator.intake.cases import Case, case_of_unreadable, sort_by_run
 from orchestrator.intake.folding import Fold, Folding, KnownRun
 from orchestrator.intake.letters import to_dead_letter
@@ -58,10 +59,12 @@ class Settler:
         raises ends it: what was not done by then follows from the same records again.
         """
         batch = _Batch(self, wait)
-        cases = await batch.open_cases([read_record(record, self.prefix) for record in records])
-        while cases:
-            await batch.settle(cases)
-        await batch.send()
+        read = [read_record(record, self.prefix) for record in records]
+        with tell_receiving(read) as batch.context:
+            cases = await batch.open_cases(read)
+            while cases:
+                await batch.settle(cases)
+            await batch.send()
         return batch.wake_at
 
 
@@ -77,6 +80,7 @@ class _Batch:
         self._begun: list[datetime] = []
         self._marks: list[Mark] = []
         self.wake_at: datetime | None = None
+        self.context = ""
 
     async def open_cases(self, read: Iterable[Arrival | Unreadable]) -> dict[str, Case]:
         """The runs that the records are about; what cannot be read goes to the dead letters."""
@@ -139,7 +143,6 @@ class _Batch:
         if self._marks:
             await insist(lambda: self._store.letters.mark(self._marks), self._wait)
         for messages in split_by_size(self._sends, SEND_BYTES):
-            metrics.BATCH_SIZE.labels("send").observe(len(messages))
             await insist(partial(self._settler.sender.send, messages), self._wait)
         pass_by("after_send")
         now = datetime.now(UTC)
@@ -226,6 +229,9 @@ class _Batch:
     def _accept(self, case: Case, folding: Folding) -> None:
         """The run is as decided: count it, and send what it asks for."""
         self._memory.keep(folding)
+        for number, step in enumerate(folding.steps):
+            is_new = not number and folding.write is not None and folding.write.is_new
+            step.record(folding.run.request, self.context, is_new=is_new)
         self._sends.extend(folding.sends)
         if folding.write is None:
             self._marks += folding.marks
@@ -235,7 +241,7 @@ class _Batch:
             self._bury_all(case, str(case.doom.fault["code"]), "failed")
         if folding.write is not None:
             account_for(folding.write)
-            if folding.write.request_json is not None and folding.sends:
+            if folding.write.is_new and folding.sends:
                 self._begun.append(folding.run.request.requested_at)
             wake_at = folding.run.state.wake_at
             if wake_at is not None and (self.wake_at is None or wake_at < self.wake_at):

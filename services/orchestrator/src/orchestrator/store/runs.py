@@ -8,6 +8,7 @@ import asyncpg
 import orjson
 from mirsal_contracts.message import JsonObject
 from mirsal_contracts.workflows import Graph
+from mirsal_runtime.database_spans import tell_statement
 from mirsal_runtime.queries import load_queries
 
 from orchestrator.decide import ExecutionRow, RunRequest, RunState
@@ -56,6 +57,11 @@ class RunWrite(NamedTuple):
     state_json: str
     rows: Sequence[ExecutionRow]
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the run does not exist yet."""
+        return self.request_json is not None
+
 
 class RunStore:
     """Each call is one transaction, and one statement where nothing comes from the dead letters.
@@ -78,13 +84,13 @@ class RunStore:
 
     async def load(self, run_ids: Collection[str]) -> dict[str, StoredRun]:
         """Those of the runs that exist."""
-        with told_apart():
+        with told_apart(), tell_statement("load_runs", len(run_ids)):
             records = await self._pool.fetch(SQL["load_runs"], sorted(run_ids))
         return {run.request.run_id: run for run in map(_stored_run, records)}
 
     async def load_graph(self, key: GraphKey) -> Graph | None:
         """A version's graph, if a run of it was ever requested."""
-        with told_apart():
+        with told_apart(), tell_statement("load_graph", 1):
             text = await self._pool.fetchval(SQL["load_graph"], *key)
         return None if text is None else Graph.model_validate_json(text)
 
@@ -108,7 +114,7 @@ class RunStore:
             *_moved_columns([write for write in writes if write.run.revision != 0], at),
             *_execution_columns(writes),
         )
-        with told_apart():
+        with told_apart(), tell_statement("write_batch", len(writes)):
             if not marks:
                 records = await self._pool.fetch(SQL["write_batch"], *values)
                 return {str(record[0]) for record in records}

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 OWNER_SETTING = "MIRSAL_STACK_OWNER"
 KEY_SETTING = "MIRSAL_API_KEY"
 _NOT_FOR_SERVICES = (OWNER_SETTING, TABLE_SETTING)
-_SECRETS = {"MIRSAL_ID_SECRET": "idSecret", "MIRSAL_API_KEY_PEPPER": "apiKeyPepper"}
+_SECRETS = {
+    "MIRSAL_ID_SECRET": "idSecret",
+    "MIRSAL_API_KEY_PEPPER": "apiKeyPepper",
+    "MIRSAL_TELEMETRY_KEY": "telemetryKey",
+}
 
 
 def _make_webhook_key() -> str:

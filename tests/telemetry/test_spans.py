@@ -1,0 +1,203 @@
+"""docs/TELEMETRY.md's tables of spans and edges are what the platform really sends."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from mirsal_testing.rest import RestClient
+from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
+from mirsal_testing.traces import faults_of_trace
+
+from tests.telemetry.conftest import BAGGAGE, EMAIL, PHONE
+from tests.telemetry.test_metric_table import PAGE
+
+if TYPE_CHECKING:
+    from mirsal_testing.otlp import Seen
+
+    from tests.telemetry.conftest import Observed
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+
+METHOD = "(?:GET|PUT|POST|DELETE)"
+HOLES = {
+    "{method}": METHOD,
+    "{route}": "/.*",
+    "{topic}": r"[a-z_]+(?:\.[a-z_]+)*\.v1",
+    "{connector}": "[a-z_]+",
+}
+ALL = {
+    "messaging.*": (
+        "messaging.system",
+        "messaging.operation.name",
+        "messaging.operation.type",
+        "messaging.destination.name",
+    ),
+    "mirsal.*": ("mirsal.workspace", "mirsal.run_id", "mirsal.workflow_id", "mirsal.lead"),
+}
+
+
+class Row(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    kind: str
+    pattern: re.Pattern[str]
+    needed: frozenset[str]
+    possible: frozenset[str]
+
+
+def _rows() -> list[Row]:
+    page = PAGE.read_text("utf-8")
+    table = page.partition("### Spans")[2].partition("### Edges")[0]
+    rows = []
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and cells[0].startswith("`"):
+            name = cells[0].strip("`")
+            pattern = re.escape(name)
+            for hole, regex in HOLES.items():
+                pattern = pattern.replace(re.escape(hole), regex)
+            needed, possible = set(), {"error.type"}
+            for word in filter(None, (each.strip() for each in cells[5].split(","))):
+                names = ALL.get(word, (word.strip("()"),))
+                possible |= set(names)
+                if not word.startswith("("):
+                    needed |= set(names)
+            if name == "receive":
+                needed.discard("messaging.destination.name")
+            rows.append(
+                Row(name, cells[1], re.compile(pattern), frozenset(needed), frozenset(possible))
+            )
+    return rows
+
+
+ROWS = _rows()
+
+
+def _row_of(span: Seen) -> Row | None:
+    fitting = [row for row in ROWS if row.kind == span.kind and row.pattern.fullmatch(span.name)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+async def test_every_span_is_in_the_table_and_every_row_is_seen(observed: Observed) -> None:
+    spans = observed.otlp.spans
+    strange = {(span.service, span.kind, span.name) for span in spans if _row_of(span) is None}
+    assert strange == set()
+    faults = set()
+    for span in spans:
+        row = _row_of(span)
+        if row is not None and span.error != "process_killed":
+            lacking, unknown = (
+                row.needed - span.attributes.keys(),
+                (span.attributes.keys() - row.possible),
+            )
+            if lacking or unknown:
+                faults.add((span.name, tuple(sorted(lacking)), tuple(sorted(unknown))))
+    assert faults == set()
+    seen = {row.name for span in spans if (row := _row_of(span)) is not None}
+    assert {row.name for row in ROWS} - seen == set()
+
+
+async def test_every_edge_is_in_the_table_and_every_row_is_seen(observed: Observed) -> None:
+    page = PAGE.read_text("utf-8").partition("### Edges")[2].partition("\n## ")[0]
+    said = set(
+        re.findall(r"^\| `([^`]+)` \| (is above|links to) \| `([^`]+)` \|", page, re.MULTILINE)
+    )
+    spans = observed.otlp.spans
+    names = defaultdict(set)
+    for span in spans:
+        row = _row_of(span)
+        if row is not None:
+            names[span.trace_id, span.span_id].add(row.name)
+    seen = set()
+    for span in spans:
+        for name in names[span.trace_id, span.span_id]:
+            for parent in names.get((span.trace_id, span.parent_id), ()):
+                seen.add((parent, "is above", name))
+            for link in span.links:
+                for other in names.get(link, ()):
+                    seen.add((name, "links to", other))
+    assert seen - said == set()
+    assert said - seen == set()
+
+
+async def test_every_run_has_one_whole_trace(observed: Observed) -> None:
+    traces = observed.otlp.traces()
+    for name, run in observed.runs.items():
+        assert [*faults_of_trace(traces[run["traceId"]], run["runId"])] == [], name
+        others = {
+            span.trace_id
+            for span in observed.otlp.spans
+            if span.attributes.get("mirsal.run_id") == run["runId"]
+        }
+        assert others == {run["traceId"]}, name
+    services = {span.service for span in traces[observed.runs["journey"]["traceId"]]}
+    assert services == {
+        "gateway",
+        "orchestrator",
+        "email-worker",
+        "whatsapp-worker",
+        "code-runner",
+        "sheets-worker",
+    }
+
+
+async def test_a_retry_links_to_the_attempt_before_it(observed: Observed) -> None:
+    for name in ("retried", "failed"):
+        spans = observed.otlp.traces()[observed.runs[name]["traceId"]]
+        first, second = sorted(
+            (span for span in spans if span.name == "process node.commands.whatsapp.v1"),
+            key=lambda span: span.start,
+        )
+        assert (first.attributes["mirsal.attempt"], first.error) == (1, "whatsapp_131000"), name
+        assert second.attributes["mirsal.attempt"] == 2
+        (asking,) = [span for span in spans if span.span_id == second.parent_id]
+        assert (first.trace_id, first.span_id) in asking.links
+
+
+async def test_nothing_tells_whom_it_was_about(observed: Observed) -> None:
+    told = b"".join(observed.otlp.bodies)
+    for canary in ("canary-lead", "Canary Name", EMAIL, PHONE.removeprefix("+"), BAGGAGE):
+        assert canary.encode() not in told, canary
+    leads = {
+        run["leadId"]: {
+            span.attributes["mirsal.lead"]
+            for span in observed.otlp.traces()[run["traceId"]]
+            if "mirsal.lead" in span.attributes
+        }
+        for run in observed.runs.values()
+    }
+    assert [len(names) for names in leads.values()] == [1, 1]
+    assert leads["canary-lead"] != leads["other-lead"]
+
+
+async def test_providers_get_the_trace_and_no_baggage(observed: Observed) -> None:
+    url = observed.stack.environment["MIRSAL_WHATSAPP_SIMULATOR_URL"]
+    async with WhatsAppSimulatorClient(url) as whatsapp:
+        messages = await whatsapp.messages(to=PHONE.removeprefix("+"))
+    told = {message.headers["traceparent"] for message in messages}
+    called = {
+        f"00-{span.trace_id}-{span.span_id}-01"
+        for span in observed.otlp.spans
+        if span.service == "whatsapp-worker" and span.kind == "client" and span.name == "POST"
+    }
+    assert told
+    assert told <= called
+    for message in messages:
+        assert not {"baggage", "tracestate"} & message.headers.keys()
+
+
+async def test_answers_say_their_trace(observed: Observed) -> None:
+    given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with RestClient(observed.stack.url, observed.stack.api_key) as api:
+        for path in ("/run/unknown", "/health"):
+            answer = await api.http.get(path)
+            trace_id = answer.headers["trace-id"]
+            assert re.fullmatch("[0-9a-f]{32}", trace_id)
+            assert answer.headers["traceresponse"][3:35] == trace_id
+        answer = await api.http.get("/run/unknown", headers={"traceparent": given})
+    assert answer.headers["trace-id"] == given[3:35]
+    assert answer.headers["traceresponse"] != given
