@@ -339,12 +339,23 @@ async def test_change_and_entry_count_together_or_not_at_all(gateway: Gateway) -
     async with open_database(gateway.settings, purpose="tests", size=1) as database:
         await AuditStore(database).seal()
         with pytest.raises(LookupError):
-            await change(database, fail, sql["set_workspace_limit"], gateway.workspace, 5)
+            await change(
+                database, gateway.workspace, fail, sql["set_workspace_limit"], gateway.workspace, 5
+            )
         assert await gateway.sql.fetchval(limits, gateway.workspace) == 0
         with pytest.raises(asyncpg.CheckViolationError):
-            await change(database, describe, sql["set_workspace_limit"], gateway.workspace, -5)
+            await change(
+                database,
+                gateway.workspace,
+                describe,
+                sql["set_workspace_limit"],
+                gateway.workspace,
+                -5,
+            )
         assert await gateway.sql.fetchval(inbox, gateway.workspace) == 0
-        await change(database, describe, sql["set_workspace_limit"], gateway.workspace, 5)
+        await change(
+            database, gateway.workspace, describe, sql["set_workspace_limit"], gateway.workspace, 5
+        )
         assert await gateway.sql.fetchval(limits, gateway.workspace) == 1
 
 

@@ -10,7 +10,7 @@ from mirsal_runtime.postgres import open_pool
 from mirsal_testing.servers.apart import run_apart
 from mirsal_testing.servers.databases import create_database, drop_database, with_database
 from mirsal_testing.servers.server import Server
-from orchestrator.store.runs import Pool
+from orchestrator.store.runs import ROLE, SCHEMA, Pool
 from pydantic import SecretStr
 
 
@@ -22,18 +22,23 @@ def database_url(postgres_server: Server) -> Iterator[str]:
     url = with_database(postgres_server.url, name)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DATABASE_URL", url)
-        migrate("orchestrator", "orchestrator")
+        migrate("orchestrator", SCHEMA, application=ROLE)
     yield url
     run_apart(drop_database(postgres_server.url, name))
+
+
+async def empty(pool: Pool) -> None:
+    """Remove all rows, which the service itself may not."""
+    await pool.execute(
+        "SET LOCAL ROLE NONE; TRUNCATE runs, execution_logs, execution_totals, workflow_graphs,"
+        " dead_letters, dead_letter_replays, dead_letter_places"
+    )
 
 
 @pytest_asyncio.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     """Sessions as the service has them, on empty tables."""
-    pool = await open_pool(SecretStr(database_url), role="orchestrator", application="test")
-    await pool.execute(
-        "TRUNCATE runs, execution_logs, execution_totals, workflow_graphs, dead_letters, "
-        "dead_letter_replays, dead_letter_places"
-    )
+    pool = await open_pool(SecretStr(database_url), role=ROLE, schema=SCHEMA, application="test")
+    await empty(pool)
     yield pool
     await pool.close()

@@ -32,8 +32,10 @@ from orchestrator.batch_rehearsal import (
 )
 from orchestrator.decide import RunState
 from orchestrator.rehearsal import draw
-from orchestrator.store.runs import Pool
+from orchestrator.store.runs import ROLE, SCHEMA, Pool
 from pydantic import SecretStr
+
+from services.orchestrator.tests.conftest import empty
 
 RETRY = RetryPolicy(attempts=3, backoff_seconds=0.001)
 GRAPHS = {
@@ -128,7 +130,7 @@ EVERYTHING: dict[str, int] = dict.fromkeys((REQUESTS, STATUSES, TIMERS), 1000)
 
 
 async def play(pool: Pool, dice: Random) -> None:
-    await pool.execute("TRUNCATE runs, execution_logs, execution_totals, workflow_graphs")
+    await empty(pool)
     field = Field(pool, dice)
     for _ in range(dice.randint(1, 4)):
         field.ask(dice.choice(sorted(GRAPHS)))
@@ -178,7 +180,7 @@ async def check(field: Field) -> None:
 def stage(database_url: str) -> Iterator[tuple[asyncio.Runner, Pool]]:
     with asyncio.Runner() as runner:
         pool = runner.run(
-            open_pool(SecretStr(database_url), role="orchestrator", application="test")
+            open_pool(SecretStr(database_url), role=ROLE, schema=SCHEMA, application="test")
         )
         yield runner, pool
         runner.run(pool.close())

@@ -26,6 +26,8 @@ from orchestrator.intake.settling import SEND_BYTES
 from orchestrator.rehearsal import draw
 from orchestrator.store.runs import Pool
 
+from services.orchestrator.tests.conftest import empty
+
 
 @pytest.fixture
 def desk(pool: Pool) -> Desk:
@@ -80,7 +82,7 @@ async def test_all_of_a_runs_events_may_come_in_one_batch(desk: Desk, pool: Pool
     asked = request()
     await desk.settle(record(REQUESTS, asked))
     command = desk.outbox.take()[0]
-    await pool.execute("TRUNCATE runs, execution_logs, execution_totals")
+    await empty(pool)
     desk.settler.memory.forget_all()
     await desk.settle(success(command), record(REQUESTS, asked), record(REQUESTS, asked))
     assert [command.node_id for command in desk.outbox.take()] == ["b"]
@@ -92,7 +94,7 @@ async def test_the_log_keeps_the_workflows_order_within_a_batch(desk: Desk, pool
     asked = request(draw(["a", "b"]))
     await desk.settle(record(REQUESTS, asked))
     first = desk.outbox.take()[0]
-    await pool.execute("TRUNCATE runs, execution_logs, execution_totals")
+    await empty(pool)
     desk.settler.memory.forget_all()
     await desk.settle(record(REQUESTS, asked), success(first))
     rows = await pool.fetch("SELECT node_id, status FROM execution_logs ORDER BY created_at")

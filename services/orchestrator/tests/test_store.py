@@ -154,21 +154,28 @@ async def test_totals_count_each_execution_once_in_its_bucket(
     }
 
 
+@pytest.mark.parametrize("reader", ["mirsal_gateway", "gateway"])
 async def test_the_gateway_may_read_the_views_and_nothing_else(
-    store: RunStore, database_url: str
+    store: RunStore, database_url: str, reader: str
 ) -> None:
+    """`gateway` is what the release before acts as, and sees all workspaces."""
     run = rehearse()
     await begin(store, run)
-    gateway = await asyncpg.connect(database_url, server_settings={"role": "gateway"})
+    gateway = await asyncpg.connect(database_url, server_settings={"role": reader})
     try:
+        unasked = await gateway.fetch("SELECT FROM orchestrator.published_runs")
+        assert len(unasked) == (reader == "gateway")
+        await gateway.fetch("SELECT set_config('mirsal.workspace', $1, false)", run.asked.workspace)
         seen = await gateway.fetchrow("SELECT * FROM orchestrator.published_runs")
         assert seen is not None
         assert str(seen["run_id"]) == run.asked.run_id
         assert (seen["status"], seen["trace_id"]) == ("running", TRACE[3:35])
         assert len(await gateway.fetch("SELECT * FROM orchestrator.published_executions")) == 1
         for forbidden in (
-            "SELECT FROM orchestrator.runs",
-            "SELECT FROM orchestrator.execution_logs",
+            "SELECT request FROM orchestrator.runs",
+            "SELECT state FROM orchestrator.runs",
+            "SELECT instance FROM orchestrator.execution_totals",
+            "SELECT FROM orchestrator.workflow_graphs",
             "DELETE FROM orchestrator.published_runs",
             "UPDATE orchestrator.published_executions SET status = 'failed'",
         ):

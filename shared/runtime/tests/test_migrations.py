@@ -55,9 +55,12 @@ class Service:
     def write(self, name: str, text: str) -> None:
         (self.versions / name).write_text(text)
 
-    def migrate(self, url: str | None = None) -> subprocess.CompletedProcess[str]:
+    def migrate(
+        self, url: str | None = None, application: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         script = (
-            f"from mirsal_runtime.migrations import migrate; migrate('{self.name}', '{self.name}')"
+            "from mirsal_runtime.migrations import migrate;"
+            f"migrate('{self.name}', '{self.name}', application='{application}')"
         )
         return subprocess.run(
             [sys.executable, "-c", script],
@@ -193,6 +196,38 @@ def test_user_who_may_not_create_roles_is_told_what_to_do(service: Service) -> N
     assert service.migrate(limited).returncode == 0
     assert set(service.columns()) == {"name"}
     service.fetch(f"DROP ROLE {user}")
+
+
+def test_the_role_that_a_service_acts_as_is_made(service: Service) -> None:
+    """Whoever may act as the owner may act as it, so that users of an older release go on."""
+    role = f"mirsal_{service.name}"
+    assert service.migrate(application=role).returncode == 0
+    assert service.fetch(
+        "SELECT rolcanlogin, rolbypassrls, pg_has_role"
+        f"('{service.name}', oid, 'MEMBER') FROM pg_roles WHERE rolname = '{role}'"
+    ) == [(False, False, True)]
+    service.write("0002_size.py", SECOND)
+    assert service.migrate(application=role).returncode == 0
+    service.fetch(f"DROP ROLE {role}")
+
+
+def test_user_who_may_not_make_that_role_is_told_what_to_do(service: Service) -> None:
+    user, role = f"user_{secrets.token_hex(4)}", f"mirsal_{service.name}"
+    service.migrate()
+    service.write("0002_size.py", SECOND)
+    service.fetch(f"CREATE ROLE {user} LOGIN PASSWORD 'secret-word' IN ROLE {service.name}")
+    limited = f"postgresql://{user}:secret-word@{service.url.split('@')[1]}"
+    refused = service.migrate(limited, application=role)
+    assert refused.returncode == 1
+    advice = f"CREATE ROLE {role}; GRANT {role} TO {service.name}"
+    assert advice in refused.stderr
+    assert "secret-word" not in refused.stderr
+    for statement in advice.split(";"):
+        service.fetch(statement)
+    assert service.migrate(limited, application=role).returncode == 0
+    assert service.revision() == "0002"
+    for name in (user, role):
+        service.fetch(f"DROP ROLE {name}")
 
 
 def test_names_of_roles_and_packages_are_checked() -> None:

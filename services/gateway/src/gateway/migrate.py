@@ -2,7 +2,7 @@
 
 from mirsal_runtime.migrations import migrate
 
-from gateway.store import ROLE
+from gateway.store import ROLE, SCHEMA
 
 if __name__ == "__main__":
-    migrate("gateway", ROLE)
+    migrate("gateway", SCHEMA, application=ROLE)

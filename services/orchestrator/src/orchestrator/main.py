@@ -18,7 +18,7 @@ from orchestrator.intake.settling import Settler
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.store.clock import DatabaseClock
 from orchestrator.store.faults import told_apart
-from orchestrator.store.runs import SQL, Pool, RunStore
+from orchestrator.store.runs import ROLE, SCHEMA, SQL, Pool, RunStore
 from orchestrator.store.timers import TimerStore
 from orchestrator.sweeper import Sweeper
 from orchestrator.timers import Poller
@@ -29,7 +29,9 @@ CLOSE_SECONDS = 5.0
 
 async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
     """Run until `stop`, finish the batch under way, and leave."""
-    pool = await open_pool(settings.database_url, role=SERVICE, application=settings.instance)
+    pool = await open_pool(
+        settings.database_url, role=ROLE, schema=SCHEMA, application=settings.instance
+    )
     publisher = Publisher(settings)
     clock = DatabaseClock()
     timers = TimerStore(pool, clock)

@@ -2,5 +2,7 @@
 
 from mirsal_runtime.migrations import migrate
 
+from orchestrator.store.runs import ROLE, SCHEMA
+
 if __name__ == "__main__":
-    migrate("orchestrator", "orchestrator")
+    migrate("orchestrator", SCHEMA, application=ROLE)

@@ -38,18 +38,27 @@ class MigrationRefused(Exception):
     """The database is not as the migration needs it; the text says what to do."""
 
 
-def migrate(service_package: str, role: str) -> None:
+def migrate(service_package: str, role: str, *, application: str = "") -> None:
     """Create `role` and its schema where they are missing, and run the package's migrations.
+
+    `application` is the role that the service's sessions take, if they do not take the owner's;
+    users who were granted `role` may take it, too.
 
     The scripts are `<service_package>/migrations/versions/NNNN_<what>.py`, revision `NNNN`, run
     as the role. Reads `DATABASE_URL`; waits up to 30 s for a database that is starting. Safe to
     run from several jobs at once, and cheap when there is nothing to do. A database that a newer
     release has migrated further is left as it is. Raises `MigrationRefused`.
     """
-    if not _ROLE.fullmatch(role):
-        raise MigrationRefused(f"{role!r} is no name for a role: use a-z, 0-9 and _")
+    for name in (role, application or role):
+        if not _ROLE.fullmatch(name):
+            raise MigrationRefused(f"{name!r} is no name for a role: use a-z, 0-9 and _")
     versions = _versions_of(service_package)
-    asyncio.run(_migrate(versions, role))
+    asyncio.run(_migrate(versions, role, application))
+
+
+def guards() -> str:
+    """Functions for row-level security, for a migration to make in its service's schema."""
+    return load_queries("mirsal_runtime", "guards.sql")["functions"]
 
 
 def execute_script(sql: str) -> None:
@@ -81,7 +90,7 @@ def _versions_of(package: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / "migrations" / "versions"
 
 
-async def _migrate(versions: Path, role: str) -> None:
+async def _migrate(versions: Path, role: str, application: str) -> None:
     head = head_of(versions)
     url = RuntimeSettings().database_url.get_secret_value()
     connection = await _connect(url)
@@ -92,6 +101,8 @@ async def _migrate(versions: Path, role: str) -> None:
         async with _locked(connection, role):
             async with _locked(connection, "*"):
                 await _prepare(connection, role)
+                if application:
+                    await _prepare_application(connection, role, application)
             current = await _read_revision(connection, role)
             if (current or "") < head:
                 await _upgrade(url, versions, role, current, head)
@@ -146,6 +157,22 @@ async def _prepare(connection: Connection, role: str) -> None:
         await _attempt(connection, "create_schema", role, "create the schema")
     elif not standing["owns_schema"]:
         await _attempt(connection, "give_schema", role, "give the schema to its role")
+
+
+async def _prepare_application(connection: Connection, role: str, application: str) -> None:
+    if await connection.fetchval(_SQL["may_take"], role, application):
+        return
+    try:
+        standing = await connection.fetchrow(_SQL["read_standing"], application)
+        if standing is None or not standing["has_role"]:
+            await connection.execute(await _written(connection, "create_role", application))
+        grant = await connection.fetchval(_SQL["write_grant_application"], role, application)
+        await connection.execute(str(grant))
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationRefused(
+            f"this user of DATABASE_URL may not make the role {application!r}: {error}. Let "
+            f"somebody who may run: CREATE ROLE {application}; GRANT {application} TO {role}"
+        ) from error
 
 
 async def _attempt(connection: Connection, statement: str, role: str, what: str) -> None:

@@ -25,6 +25,15 @@ SELECT format('CREATE SCHEMA %I AUTHORIZATION %I', $1::text, $1::text);
 -- name: write_give_schema
 SELECT format('ALTER SCHEMA %I OWNER TO %I', $1::text, $1::text);
 
+-- name: may_take
+-- Whether who was granted the role $1 may act as $2; null where there is no such role.
+SELECT (SELECT pg_has_role(owner.oid, application.oid, 'MEMBER')
+          FROM pg_roles AS owner, pg_roles AS application
+         WHERE owner.rolname = $1 AND application.rolname = $2);
+
+-- name: write_grant_application
+SELECT format('GRANT %I TO %I', $2::text, $1::text);
+
 -- name: lock
 SELECT pg_advisory_lock(hashtextextended('mirsal.migrate.' || $1, 0));
 

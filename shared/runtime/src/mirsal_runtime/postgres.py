@@ -21,11 +21,13 @@ async def open_pool(
     *,
     role: str,
     application: str,
+    schema: str = "",
+    connection_class: type["asyncpg.Connection[asyncpg.Record]"] = asyncpg.Connection,
     size: int = 4,
     statement_seconds: float = 10.0,
     lock_seconds: float = 4.0,
 ) -> "asyncpg.Pool[asyncpg.Record]":
-    """A pool of at most `size` connections that act as `role`, whose schema has the role's name.
+    """A pool of at most `size` connections that act as `role`, in `schema` or that of its name.
 
     JSONB goes in and out as Python values. A statement that outlives `statement_seconds`, or
     waits `lock_seconds` for a lock, ends with an error of asyncpg's. The pool opens lazily:
@@ -38,11 +40,12 @@ async def open_pool(
         timeout=CONNECT_SECONDS,
         command_timeout=statement_seconds + 1,
         max_cached_statement_lifetime=PLAN_SECONDS,
+        connection_class=connection_class,
         init=_speak_json,
         reset=_keep_session,
         server_settings={
             "role": role,
-            "search_path": role,
+            "search_path": schema or role,
             "application_name": application,
             "statement_timeout": str(int(statement_seconds * 1000)),
             "lock_timeout": str(int(lock_seconds * 1000)),

@@ -10,7 +10,7 @@ from mirsal_runtime.queries import load_queries
 from gateway.audit.chain import BEGINNING, Head, Row, link
 from gateway.audit.entries import Describe, Entry
 from gateway.audit.masking import hide_secrets
-from gateway.store import Database, Transaction
+from gateway.store import Database, Everywhere, Transaction
 
 _SQL = load_queries("gateway.audit")
 SEALED_AT_ONCE: Final = 1_000
@@ -33,7 +33,11 @@ async def record(work: Transaction, entry: Entry) -> None:
 
 
 async def change(
-    database: Database, describe: Describe, statement: str, *values: object
+    database: Database,
+    scope: str | Everywhere,
+    describe: Describe,
+    statement: str,
+    *values: object,
 ) -> list[asyncpg.Record]:
     """The rows of a statement that changes something; what it did is recorded with it.
 
@@ -47,7 +51,7 @@ async def change(
             await record(transaction, entry)
         return rows
 
-    return await database.transact(work)
+    return await database.transact_in(scope, work)
 
 
 class AuditStore:
@@ -58,21 +62,25 @@ class AuditStore:
 
     async def record_many(self, entries: Sequence[Entry]) -> Sequence[None]:
         """Record acts that change nothing here: reads, and what others are asked to do."""
-        await self._database.fetch(_SQL["record_many"], [_members(entry) for entry in entries])
+        await self._database.fetch_everywhere(
+            _SQL["record_many"], [_members(entry) for entry in entries]
+        )
         return [None] * len(entries)
 
     async def seal(self) -> bool:
         """Put waiting entries into their chains; whether there may be more."""
-        row = await self._database.fetch_row(_SQL["is_waiting"])
-        if row is None or not row["is_waiting"]:
+        (row,) = await self._database.fetch_everywhere(_SQL["is_waiting"])
+        if not row["is_waiting"]:
             return False
-        return await self._database.transact(_seal) == SEALED_AT_ONCE
+        return await self._database.transact_in(Everywhere.ALL, _seal) == SEALED_AT_ONCE
 
     async def list_rows(
         self, workspace: str, after_seq: int, wanted: AuditFilter, limit: int
     ) -> list[Row]:
         """Rows of a workspace after a place, oldest first."""
-        found = await self._database.fetch(_SQL["list"], workspace, after_seq, *wanted, limit)
+        found = await self._database.fetch_in(
+            workspace, _SQL["list"], workspace, after_seq, *wanted, limit
+        )
         return [Row(**row) for row in found]
 
     async def read_chain(self, workspace: str) -> AsyncIterator[Row]:
@@ -85,7 +93,8 @@ class AuditStore:
 
     async def list_workspaces(self) -> list[str]:
         """The workspaces that have a log."""
-        return [row["workspace"] for row in await self._database.fetch(_SQL["list_workspaces"])]
+        rows = await self._database.fetch_everywhere(_SQL["list_workspaces"])
+        return [row["workspace"] for row in rows]
 
 
 async def _seal(work: Transaction) -> int:

@@ -13,7 +13,7 @@ from gateway.audit.store import change, record
 from gateway.auth.access import Role, Scope, scopes_of
 from gateway.auth.schemas import Principal
 from gateway.paging import START, Cursor
-from gateway.store import Database, Transaction
+from gateway.store import Database, Everywhere, Transaction
 
 if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
@@ -65,18 +65,18 @@ class KeyStore:
 
     async def find(self, digests: Sequence[bytes]) -> list[Principal | None]:
         """Who each digest's key belongs to; None where there is none that may be used."""
-        rows = await self._database.fetch(_SQL["find_keys"], list(digests))
+        rows = await self._database.fetch_everywhere(_SQL["find_keys"], list(digests))
         found = {row["digest"]: _principal(row) for row in rows}
         return [found.get(digest) for digest in digests]
 
     async def touch(self, key_ids: Collection[str]) -> None:
         """Note that these keys were used now."""
-        await self._database.fetch(_SQL["touch_keys"], [UUID(each) for each in key_ids])
+        await self._database.fetch_everywhere(_SQL["touch_keys"], [UUID(each) for each in key_ids])
 
     async def add(self, key: NewKey, origin: Origin) -> KeyRow:
         """Store a new key."""
         describe = _describe(origin, Action.KEY_MADE)
-        rows = await change(self._database, describe, _SQL["add_key"], *key)
+        rows = await change(self._database, key.workspace, describe, _SQL["add_key"], *key)
         if not rows:
             raise ValueError("this key is stored already")
         return _key_row(rows[0])
@@ -84,7 +84,8 @@ class KeyStore:
     async def ensure(self, key: NewKey, origin: Origin) -> None:
         """Have the key there and usable, with its role's scopes and no end."""
         describe = _describe(origin, Action.KEY_MADE)
-        await change(self._database, describe, _SQL["ensure_key"], *key[:5])
+        # The key may have been another workspace's.
+        await change(self._database, Everywhere.ALL, describe, _SQL["ensure_key"], *key[:5])
 
     async def rotate(
         self,
@@ -104,6 +105,7 @@ class KeyStore:
 
         rows = await change(
             self._database,
+            _scope_of(workspace),
             describe,
             _SQL["rotate_key"],
             key_id,
@@ -117,14 +119,16 @@ class KeyStore:
 
     async def read(self, key_id: UUID, workspace: str) -> KeyRow | None:
         """One key."""
-        row = await self._database.fetch_row(_SQL["read_key"], key_id, workspace)
+        row = await self._database.fetch_row_in(workspace, _SQL["read_key"], key_id, workspace)
         return None if row is None else _key_row(row)
 
     async def list_keys(
         self, workspace: str | None, after: tuple[datetime, UUID], limit: int
     ) -> list[KeyRow]:
         """Keys after a place, oldest first."""
-        rows = await self._database.fetch(_SQL["list_keys"], workspace, *after, limit)
+        rows = await self._database.fetch_in(
+            _scope_of(workspace), _SQL["list_keys"], workspace, *after, limit
+        )
         return [_key_row(row) for row in rows]
 
     async def list_all(self, workspace: str | None) -> list[KeyRow]:
@@ -141,11 +145,22 @@ class KeyStore:
             before: JsonObject = {"name": rows[0]["name"], "hint": rows[0]["hint"]}
             return Entry(of_workspace, Action.KEY_REVOKED, str(key_id), before)
 
-        return bool(await change(self._database, describe, _SQL["revoke_key"], key_id, workspace))
+        return bool(
+            await change(
+                self._database,
+                _scope_of(workspace),
+                describe,
+                _SQL["revoke_key"],
+                key_id,
+                workspace,
+            )
+        )
 
     async def read_workspace_limits(self, workspaces: Sequence[str]) -> list[int | None]:
         """The workspaces' own limits; None for one that has none."""
-        rows = await self._database.fetch(_SQL["read_workspace_limits"], list(workspaces))
+        rows = await self._database.fetch_everywhere(
+            _SQL["read_workspace_limits"], list(workspaces)
+        )
         limits = {row["workspace"]: row["rate_limit_per_minute"] for row in rows}
         return [limits.get(workspace) for workspace in workspaces]
 
@@ -165,7 +180,11 @@ class KeyStore:
                 entry = Entry(origin, limited, workspace, {name: before}, {name: limit})
                 await record(transaction, entry)
 
-        await self._database.transact(work)
+        await self._database.transact_in(workspace, work)
+
+
+def _scope_of(workspace: str | None) -> str | Everywhere:
+    return Everywhere.ALL if workspace is None else workspace
 
 
 def _describe(origin: Origin, action: Action) -> Describe:

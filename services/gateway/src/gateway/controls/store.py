@@ -29,7 +29,9 @@ class ControlStore:
 
     async def find(self, workspace: str, execution_id: str) -> Resting | None:
         """The execution, if it has a row."""
-        row = await self._database.fetch_row(_SQL["find_execution"], execution_id, workspace)
+        row = await self._database.fetch_row_in(
+            workspace, _SQL["find_execution"], execution_id, workspace
+        )
         if row is None:
             return None
         return Resting(

@@ -40,7 +40,7 @@ class ExecutionStore:
 
     async def read(self, workspace: str, execution_id: str) -> ExecutionView | None:
         """One execution."""
-        row = await self._database.fetch_row(_SQL["read"], execution_id, workspace)
+        row = await self._database.fetch_row_in(workspace, _SQL["read"], execution_id, workspace)
         return None if row is None else view_of(dict(row))
 
     async def list_log(
@@ -52,8 +52,8 @@ class ExecutionStore:
         limit: int,
     ) -> list[LogEntry]:
         """A workflow's executions after a place, oldest first."""
-        rows = await self._database.fetch(
-            _SQL["list"], workspace, workflow_id, *after, *wanted, limit
+        rows = await self._database.fetch_in(
+            workspace, _SQL["list"], workspace, workflow_id, *after, *wanted, limit
         )
         return [
             LogEntry(Cursor(row["created_at"], str(row["id"])), view_of(dict(row))) for row in rows

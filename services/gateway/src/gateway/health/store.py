@@ -32,4 +32,4 @@ class TotalStore:
 
     async def read(self) -> list[Total]:
         """All totals."""
-        return [Total(**row) for row in await self._database.fetch(_SQL["read_totals"])]
+        return [Total(**row) for row in await self._database.fetch_everywhere(_SQL["read_totals"])]

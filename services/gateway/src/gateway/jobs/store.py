@@ -13,7 +13,7 @@ from gateway.audit.entries import Action, Entry, Origin
 from gateway.audit.store import change
 from gateway.jobs.schemas import JobFault, JobKind, JobView
 from gateway.paging import Cursor
-from gateway.store import Database
+from gateway.store import Database, Everywhere
 
 _SQL = load_queries("gateway.jobs")
 LEASE = timedelta(seconds=8)
@@ -89,7 +89,8 @@ class JobStore:
 
     async def open(self, job: Job) -> None:
         """Begin a job, which nobody sees or works on before it is queued."""
-        await self._database.fetch(
+        await self._database.fetch_in(
+            job.workspace,
             _SQL["open_job"],
             job.id, job.workspace, job.kind, job.workflow_id, job.request, job.created_by,
             RECEIVED_WITHIN,
@@ -97,7 +98,9 @@ class JobStore:
 
     async def add_part(self, job: Job, number: int, part: Part) -> None:
         """Store the next part of what is to be done."""
-        await self._database.fetch(_SQL["add_part"], job.workspace, job.id, number, *part)
+        await self._database.fetch_in(
+            job.workspace, _SQL["add_part"], job.workspace, job.id, number, *part
+        )
 
     async def queue(
         self,
@@ -120,21 +123,21 @@ class JobStore:
             return entry if [str(row["id"]) for row in rows] == [job.id] else None
 
         try:
-            rows = await change(self._database, describe, _SQL["queue_job"], *values)
+            rows = await change(self._database, job.workspace, describe, _SQL["queue_job"], *values)
         except asyncpg.UniqueViolationError:
             # Another call with this key came first, a moment ago.
-            rows = await change(self._database, describe, _SQL["queue_job"], *values)
+            rows = await change(self._database, job.workspace, describe, _SQL["queue_job"], *values)
         if not rows:
             raise TimeoutError("the job was not received in time")
         return Earlier(str(rows[0]["id"]), rows[0]["body_hash"])
 
     async def drop(self, job: Job) -> None:
         """Forget a job that was not queued."""
-        await self._database.fetch(_SQL["drop_job"], job.workspace, job.id)
+        await self._database.fetch_in(job.workspace, _SQL["drop_job"], job.workspace, job.id)
 
     async def read(self, workspace: str, job_id: UUID) -> JobView | None:
         """One job."""
-        row = await self._database.fetch_row(_SQL["read_job"], workspace, job_id)
+        row = await self._database.fetch_row_in(workspace, _SQL["read_job"], workspace, job_id)
         return None if row is None else _view(row)
 
     async def list_jobs(
@@ -146,8 +149,8 @@ class JobStore:
         limit: int,
     ) -> list[JobEntry]:
         """Jobs, oldest first."""
-        rows = await self._database.fetch(
-            _SQL["list_jobs"], workspace, *after, granted, *wanted, limit
+        rows = await self._database.fetch_in(
+            workspace, _SQL["list_jobs"], workspace, *after, granted, *wanted, limit
         )
         return [JobEntry(Cursor(row["created_at"], str(row["id"])), _view(row)) for row in rows]
 
@@ -155,7 +158,9 @@ class JobStore:
         self, workspace: str, job_id: UUID, after: tuple[int, int], limit: int
     ) -> list[tuple[tuple[int, int], JobFault]]:
         """Faults after a place, each with its own."""
-        rows = await self._database.fetch(_SQL["list_faults"], workspace, job_id, *after, limit)
+        rows = await self._database.fetch_in(
+            workspace, _SQL["list_faults"], workspace, job_id, *after, limit
+        )
         return [
             (
                 (row["line"], row["number"]),
@@ -169,6 +174,7 @@ class JobStore:
         entry = Entry(origin, Action.JOB_CANCELLED, str(job_id))
         rows = await change(
             self._database,
+            origin.workspace,
             lambda rows: entry if rows else None,
             _SQL["cancel_job"],
             origin.workspace,
@@ -178,20 +184,23 @@ class JobStore:
 
     async def lease(self, lease: UUID) -> Job | None:
         """A job that waits, for whoever has this lease alone and for some seconds."""
-        row = await self._database.fetch_row(_SQL["lease_job"], lease, LEASE)
+        row = await self._database.fetch_row_in(Everywhere.ALL, _SQL["lease_job"], lease, LEASE)
         if row is None:
             return None
         return Job(**{**row, "id": str(row["id"])})
 
     async def read_part(self, job: Job, number: int) -> Part | None:
         """The part of this number, if it is not done with."""
-        row = await self._database.fetch_row(_SQL["read_part"], job.workspace, job.id, number)
+        row = await self._database.fetch_row_in(
+            job.workspace, _SQL["read_part"], job.workspace, job.id, number
+        )
         return None if row is None else Part(*row)
 
     async def advance(self, job: Job, lease: UUID, step: Step) -> bool:
         """Write down a step; False if the job is not this lease's any more, or was there before."""
         faults = step.faults
-        row = await self._database.fetch_row(
+        row = await self._database.fetch_row_in(
+            job.workspace,
             _SQL["advance_job"],
             job.workspace, job.id, lease, job.place, step.place, step.done, step.failed,
             step.created, step.updated, LEASE, step.is_last,
@@ -205,17 +214,21 @@ class JobStore:
 
     async def release(self, job: Job, lease: UUID) -> None:
         """Let others go on with it."""
-        await self._database.fetch(_SQL["release_job"], job.workspace, job.id, lease)
+        await self._database.fetch_in(
+            job.workspace, _SQL["release_job"], job.workspace, job.id, lease
+        )
 
     async def fail(self, job: Job, lease: UUID, error: JsonObject) -> None:
         """End it as failed."""
-        await self._database.fetch(_SQL["fail_job"], job.workspace, job.id, lease, error)
+        await self._database.fetch_in(
+            job.workspace, _SQL["fail_job"], job.workspace, job.id, lease, error
+        )
 
     async def tidy(self, late: JsonObject) -> None:
         """End jobs whose time is over, for the reason `late`, and forget what nobody needs."""
-        await self._database.fetch(_SQL["expire_jobs"], late)
-        await self._database.fetch(_SQL["forget_parts"])
-        await self._database.fetch(_SQL["forget_jobs"], KEPT)
+        await self._database.fetch_everywhere(_SQL["expire_jobs"], late)
+        await self._database.fetch_everywhere(_SQL["forget_parts"])
+        await self._database.fetch_everywhere(_SQL["forget_jobs"], KEPT)
 
 
 def _view(row: asyncpg.Record) -> JobView:

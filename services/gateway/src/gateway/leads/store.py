@@ -41,7 +41,7 @@ class LeadStore:
                 await record(transaction, entry)
             return new
 
-        row = await self._database.transact(work)
+        row = await self._database.transact_in(origin.workspace, work)
         return _view(row), row["is_new"]
 
     async def save_many(
@@ -54,6 +54,7 @@ class LeadStore:
         unique = {lead.lead_id: lead for lead in leads}
         rows = await change(
             self._database,
+            workspace,
             lambda rows: describe(_count_new(rows)),
             _SQL["save"],
             workspace,
@@ -63,12 +64,14 @@ class LeadStore:
 
     async def read(self, workspace: str, lead_id: str) -> LeadView | None:
         """One lead."""
-        row = await self._database.fetch_row(_SQL["read"], workspace, lead_id)
+        row = await self._database.fetch_row_in(workspace, _SQL["read"], workspace, lead_id)
         return None if row is None else _view(row)
 
     async def list_leads(self, workspace: str, after: Cursor, limit: int) -> list[LeadView]:
         """Leads, oldest first."""
-        rows = await self._database.fetch(_SQL["list"], workspace, after.at, after.id, limit)
+        rows = await self._database.fetch_in(
+            workspace, _SQL["list"], workspace, after.at, after.id, limit
+        )
         return [_view(row) for row in rows]
 
 

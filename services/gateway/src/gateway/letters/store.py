@@ -63,8 +63,8 @@ class LetterStore:
     ) -> list[LetterEntry]:
         """Letters after a place, oldest first; of `granted` workflows only, where that is set."""
         workflows = None if granted is None else sorted(granted)
-        rows = await self._database.fetch(
-            _SQL["list_letters"], workspace, *after, workflows, *wanted, limit
+        rows = await self._database.fetch_in(
+            workspace, _SQL["list_letters"], workspace, *after, workflows, *wanted, limit
         )
         return [
             LetterEntry(Cursor(row["died_at"], str(row["letter_id"])), _summary(row))
@@ -73,7 +73,9 @@ class LetterStore:
 
     async def read(self, workspace: str, letter_id: UUID) -> WholeLetter | None:
         """One letter."""
-        row = await self._database.fetch_row(_SQL["read_letter"], workspace, letter_id)
+        row = await self._database.fetch_row_in(
+            workspace, _SQL["read_letter"], workspace, letter_id
+        )
         if row is None:
             return None
         headers = [(name, _to_bytes(value)) for name, value in row["headers"]]
@@ -81,12 +83,12 @@ class LetterStore:
 
     async def read_replays(self, workspace: str, letter_id: UUID) -> list[LetterReplay]:
         """What became of a letter's replays, the earliest first."""
-        rows = await self._database.fetch(_SQL["read_replays"], workspace, letter_id)
+        rows = await self._database.fetch_in(workspace, _SQL["read_replays"], workspace, letter_id)
         return [LetterReplay(**row) for row in rows]
 
     async def count(self) -> dict[str, int]:
         """How many letters of all workspaces were never replayed, by connector."""
-        rows = await self._database.fetch(_SQL["count_letters"])
+        rows = await self._database.fetch_everywhere(_SQL["count_letters"])
         return {row["connector"]: row["letters"] for row in rows}
 
 

@@ -60,7 +60,7 @@ class StartStore:
             for number, question in enumerate(questions)
             for lead_id in question.lead_ids or ("",)
         ]
-        rows = await self._database.fetch(
+        rows = await self._database.fetch_everywhere(
             _SQL["find_starts"],
             [number for number, _, _ in asked],
             [question.workspace for _, question, _ in asked],
@@ -82,7 +82,7 @@ class StartStore:
         first: dict[tuple[str, ...], Claim] = {}
         for claim in claims:
             first.setdefault(claim[:3], claim)
-        rows = await self._database.fetch(
+        rows = await self._database.fetch_everywhere(
             _SQL["claim_keys"], *(list(column) for column in zip(*first.values(), strict=True))
         )
         found = {
@@ -96,14 +96,19 @@ class StartStore:
     async def was_handed_out(self, workspace: str, stem: bytes) -> bool:
         """Whether a repeated call was given an id of this stem's moment lately."""
         lowest, highest = same_moment(stem)
-        row = await self._database.fetch_row(
-            _SQL["was_handed_out"], workspace, lowest, highest, timedelta(seconds=FRESH_SECONDS)
+        row = await self._database.fetch_row_in(
+            workspace,
+            _SQL["was_handed_out"],
+            workspace,
+            lowest,
+            highest,
+            timedelta(seconds=FRESH_SECONDS),
         )
         return row is not None
 
     async def forget_keys(self) -> bool:
         """Remove idempotency keys that nobody used for `KEPT`; whether there may be more."""
-        rows = await self._database.fetch(_SQL["forget_keys"], KEPT, FORGET_ROWS)
+        rows = await self._database.fetch_everywhere(_SQL["forget_keys"], KEPT, FORGET_ROWS)
         return len(rows) == FORGET_ROWS
 
 
@@ -126,7 +131,7 @@ class RunStore:
             parsed = UUID(run_id)
         except ValueError:
             return None
-        rows = await self._database.fetch(_SQL["read_run"], parsed, workspace)
+        rows = await self._database.fetch_in(workspace, _SQL["read_run"], parsed, workspace)
         if not rows:
             return None
         run = {name: value for name, value in rows[0].items() if not name.startswith(_LOG)}

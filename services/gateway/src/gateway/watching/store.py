@@ -47,7 +47,7 @@ class WatchStore:
         """Those of the subjects that are there."""
         runs = [UUID(each.id) for each in subjects if each.kind == "run"]
         executions = [each.id for each in subjects if each.kind == "execution"]
-        rows = await self._database.fetch(_SQL["look"], runs, executions)
+        rows = await self._database.fetch_everywhere(_SQL["look"], runs, executions)
         return {
             Subject(row["kind"], row["id"]): Sight(row["status"], row["revision"]) for row in rows
         }
@@ -56,12 +56,16 @@ class WatchStore:
         self, workspaces: Collection[str], within: timedelta, limit: int
     ) -> list[Change]:
         """The workspaces' runs that changed within this time until now, the latest first."""
-        rows = await self._database.fetch(_SQL["find_changes"], list(workspaces), within, limit)
+        rows = await self._database.fetch_everywhere(
+            _SQL["find_changes"], list(workspaces), within, limit
+        )
         return [_change(row) for row in rows]
 
     async def find_changes_since(self, workspace: str, since: datetime, limit: int) -> list[Change]:
         """The workspace's runs that changed after a moment, the latest first."""
-        rows = await self._database.fetch(_SQL["find_changes_since"], workspace, since, limit)
+        rows = await self._database.fetch_in(
+            workspace, _SQL["find_changes_since"], workspace, since, limit
+        )
         return [_change(row) for row in rows]
 
 

@@ -66,7 +66,9 @@ class WebhookStore:
     ) -> bool:
         """Whether it was added: a workspace may have `MOST_ENDPOINTS`."""
         values = (*_columns(draft), secret, entry.origin.name, MOST_ENDPOINTS)
-        return await self._change("add", entry, endpoint_id, entry.origin.workspace, *values)
+        return await self._change(
+            entry.origin.workspace, "add", entry, endpoint_id, entry.origin.workspace, *values
+        )
 
     async def save(
         self,
@@ -79,34 +81,40 @@ class WebhookStore:
     ) -> bool:
         """Whether there is such an endpoint; `revive`: the worker has disabled it."""
         values = (*_columns(draft), revive)
-        return await self._change("save", entry, endpoint_id, workspace, *values)
+        return await self._change(workspace, "save", entry, endpoint_id, workspace, *values)
 
     async def rotate(
         self, endpoint_id: UUID, secret: bytes, overlap: timedelta, entry: Entry
     ) -> bool:
         """Whether there is such an endpoint, which has a new secret now."""
         workspace = entry.origin.workspace
-        return await self._change("rotate", entry, endpoint_id, workspace, secret, overlap)
+        return await self._change(
+            workspace, "rotate", entry, endpoint_id, workspace, secret, overlap
+        )
 
     async def remove(self, endpoint_id: UUID, entry: Entry) -> bool:
         """Whether there was such an endpoint."""
-        return await self._change("remove", entry, endpoint_id, entry.origin.workspace)
+        return await self._change(
+            entry.origin.workspace, "remove", entry, endpoint_id, entry.origin.workspace
+        )
 
     async def wish(self, wish: Wish, entry: Entry) -> None:
         """Have the worker do something."""
-        await self._change("wish", entry, *wish)
+        await self._change(wish.workspace, "wish", entry, *wish)
 
-    async def _change(self, name: str, entry: Entry | None, *values: object) -> bool:
+    async def _change(
+        self, workspace: str, name: str, entry: Entry | None, *values: object
+    ) -> bool:
         """Whether the statement gave a row; what it changed is recorded with it."""
 
         def describe(rows: Sequence[Any]) -> Entry | None:
             return entry if rows else None
 
-        return bool(await change(self._own, describe, _SQL[name], *values))
+        return bool(await change(self._own, workspace, describe, _SQL[name], *values))
 
     async def read(self, workspace: str, endpoint_id: UUID) -> EndpointRow | None:
         """One endpoint."""
-        row = await self._views.fetch_row(_SQL["read"], endpoint_id, workspace)
+        row = await self._views.fetch_row_in(workspace, _SQL["read"], endpoint_id, workspace)
         return None if row is None else EndpointRow(**row)
 
     async def list_endpoints(
@@ -118,7 +126,9 @@ class WebhookStore:
     ) -> list[EndpointRow]:
         """Endpoints after a place, oldest first; of these workflows only, unless None."""
         granted = None if workflow_ids is None else sorted(workflow_ids)
-        rows = await self._views.fetch(_SQL["list"], workspace, *after, granted, limit)
+        rows = await self._views.fetch_in(
+            workspace, _SQL["list"], workspace, *after, granted, limit
+        )
         return [EndpointRow(**row) for row in rows]
 
     async def list_deliveries(
@@ -130,8 +140,8 @@ class WebhookStore:
         limit: int,
     ) -> list[dict[str, Any]]:
         """An endpoint's deliveries after a place, oldest first."""
-        rows = await self._views.fetch(
-            _SQL["list_deliveries"], workspace, endpoint_id, *after, state, limit
+        rows = await self._views.fetch_in(
+            workspace, _SQL["list_deliveries"], workspace, endpoint_id, *after, state, limit
         )
         return [dict(row) for row in rows]
 
@@ -140,12 +150,12 @@ class WebhookStore:
     ) -> dict[str, Any] | None:
         """One delivery."""
         values: tuple[Any, ...] = (workspace, endpoint_id, delivery_id)
-        row = await self._views.fetch_row(_SQL["read_delivery"], *values)
+        row = await self._views.fetch_row_in(workspace, _SQL["read_delivery"], *values)
         return None if row is None else dict(row)
 
     async def forget_wishes(self) -> None:
         """Forget what the worker has done long ago."""
-        await self._own.fetch(_SQL["forget_wishes"])
+        await self._own.fetch_everywhere(_SQL["forget_wishes"])
 
 
 def _columns(draft: WebhookDraft) -> tuple[object, ...]:

@@ -56,6 +56,7 @@ class WorkflowStore:
 
         rows = await change(
             self._database,
+            origin.workspace,
             describe,
             _SQL["save"],
             origin.workspace,
@@ -73,35 +74,40 @@ class WorkflowStore:
 
     async def read(self, workspace: str, workflow_id: str) -> WorkflowView | None:
         """The workflow with its newest version."""
-        row = await self._database.fetch_row(_SQL["read"], workspace, workflow_id)
+        row = await self._database.fetch_row_in(workspace, _SQL["read"], workspace, workflow_id)
         return None if row is None else WorkflowView(**_members(row))
 
     async def exists(self, workspace: str, workflow_id: str) -> bool:
         """Whether there is such a workflow."""
-        return await self._database.fetch_row(_SQL["exists"], workspace, workflow_id) is not None
+        return (
+            await self._database.fetch_row_in(workspace, _SQL["exists"], workspace, workflow_id)
+            is not None
+        )
 
     async def list_workflows(
         self, workspace: str, after: Cursor, granted: Collection[str] | None, limit: int
     ) -> list[WorkflowSummary]:
         """Workflows, oldest first; of those that are granted, unless that is None."""
         among = None if granted is None else list(granted)
-        rows = await self._database.fetch(_SQL["list"], workspace, after.at, after.id, among, limit)
+        rows = await self._database.fetch_in(
+            workspace, _SQL["list"], workspace, after.at, after.id, among, limit
+        )
         return [WorkflowSummary(**row) for row in rows]
 
     async def read_version(self, key: VersionKey) -> WorkflowVersion | None:
         """One version."""
-        row = await self._database.fetch_row(_SQL["read_version"], *key)
+        row = await self._database.fetch_row_in(key.workspace, _SQL["read_version"], *key)
         return None if row is None else WorkflowVersion(**_members(row))
 
     async def list_versions(self, key: VersionKey, limit: int) -> list[VersionSummary]:
         """The versions after that of `key`, oldest first."""
-        rows = await self._database.fetch(_SQL["list_versions"], *key, limit)
+        rows = await self._database.fetch_in(key.workspace, _SQL["list_versions"], *key, limit)
         return [VersionSummary(**row) for row in rows]
 
     async def read_graphs(self, keys: Sequence[VersionKey]) -> list[Graph]:
         """The graphs of versions that exist, in the order of `keys`."""
         asked = list(set(keys))
-        rows = await self._database.fetch(
+        rows = await self._database.fetch_everywhere(
             _SQL["read_graphs"],
             [key.workspace for key in asked],
             [key.workflow_id for key in asked],

@@ -19,6 +19,9 @@ from orchestrator.store.faults import told_apart
 from orchestrator.store.letters import SQL as LETTERS_SQL
 from orchestrator.store.letters import LetterStore, Mark, mark_columns
 
+SCHEMA = "orchestrator"
+ROLE = "mirsal_orchestrator"
+"""What sessions act as. It owns nothing, so the tables' policies hold for it."""
 SQL = load_queries("orchestrator.store")
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
