@@ -66,7 +66,7 @@ async def database(make_settings: MakeSettings) -> AsyncIterator[Database]:
 
 
 async def test_every_table_is_kept_apart(gateway: Gateway) -> None:
-    assert await find_open_tables(gateway.sql) == []
+    assert await find_open_tables(gateway.sql) == [], "guard them: decision 0018 says how"
     transaction = gateway.sql.transaction()
     await transaction.start()
     for schema in SCHEMAS:
