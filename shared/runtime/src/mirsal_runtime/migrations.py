@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
@@ -165,7 +165,9 @@ async def _prepare_application(connection: Connection, role: str, application: s
     try:
         standing = await connection.fetchrow(_SQL["read_standing"], application)
         if standing is None or not standing["has_role"]:
-            await connection.execute(await _written(connection, "create_role", application))
+            # Another service's migration that grants something to the role may make it, too.
+            with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+                await connection.execute(await _written(connection, "create_role", application))
         grant = await connection.fetchval(_SQL["write_grant_application"], role, application)
         await connection.execute(str(grant))
     except asyncpg.InsufficientPrivilegeError as error:
