@@ -338,24 +338,14 @@ async def test_change_and_entry_count_together_or_not_at_all(gateway: Gateway) -
 
     async with open_database(gateway.settings, purpose="tests", size=1) as database:
         await AuditStore(database).seal()
+        own, limit = gateway.workspace, sql["set_workspace_limit"]
         with pytest.raises(LookupError):
-            await change(
-                database, gateway.workspace, fail, sql["set_workspace_limit"], gateway.workspace, 5
-            )
-        assert await gateway.sql.fetchval(limits, gateway.workspace) == 0
+            await change(database, own, fail, limit, own, 5)
+        assert await gateway.sql.fetchval(limits, own) == 0
         with pytest.raises(asyncpg.CheckViolationError):
-            await change(
-                database,
-                gateway.workspace,
-                describe,
-                sql["set_workspace_limit"],
-                gateway.workspace,
-                -5,
-            )
-        assert await gateway.sql.fetchval(inbox, gateway.workspace) == 0
-        await change(
-            database, gateway.workspace, describe, sql["set_workspace_limit"], gateway.workspace, 5
-        )
+            await change(database, own, describe, limit, own, -5)
+        assert await gateway.sql.fetchval(inbox, own) == 0
+        await change(database, own, describe, limit, own, 5)
         assert await gateway.sql.fetchval(limits, gateway.workspace) == 1
 
 
