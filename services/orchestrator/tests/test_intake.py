@@ -44,6 +44,34 @@ class Stubborn(Settler):
         return None
 
 
+class Desk(Settler):
+    """Notes what it is given, and is not done with it before it may be."""
+
+    def __init__(self, pool: Pool, *, is_open: bool) -> None:
+        super().__init__(RunStore(pool, DatabaseClock(), instance="orchestrator-1"), Silent())
+        self.may_end = asyncio.Event()
+        if is_open:
+            self.may_end.set()
+        self.begun: list[Record] = []
+        self.ended: list[Record] = []
+        self.news = asyncio.Event()
+
+    async def settle(self, records: Iterable[Record], wait: Wait) -> datetime | None:
+        batch = list(records)
+        self.begun += batch
+        self.news.set()
+        await self.may_end.wait()
+        self.ended += batch
+        return None
+
+    async def wait_begun(self, count: int) -> None:
+        """Until so many records were given to it."""
+        async with asyncio.timeout(20):
+            while len(self.begun) < count:
+                self.news.clear()
+                await self.news.wait()
+
+
 class Silent:
     """Sends nothing."""
 
@@ -128,7 +156,7 @@ async def test_it_ends_even_if_a_cancellation_is_swallowed(
     settings: RuntimeSettings, pool: Pool
 ) -> None:
     settler = Stubborn(pool)
-    intake = Intake(settings, settler, expect=lambda _: None)
+    intake = Intake(settings, [settler], expect=lambda _: None)
     running = asyncio.create_task(intake.run(asyncio.Event()))
     await send(settings, Outgoing(NODE_STATUSES_V1.name, "key", b"{}", []))
     async with asyncio.timeout(20):
@@ -137,6 +165,37 @@ async def test_it_ends_even_if_a_cancellation_is_swallowed(
     done, _ = await asyncio.wait({running}, timeout=15)
     assert done, "it goes on though it was cancelled"
     assert settler.cancelled, "the fault did not happen"
+
+
+async def test_a_lane_that_waits_holds_up_no_other_and_is_waited_for_at_the_end(
+    settings: RuntimeSettings, pool: Pool
+) -> None:
+    desks = [Desk(pool, is_open=False), Desk(pool, is_open=True)]
+    stop = asyncio.Event()
+    intake = Intake(settings, desks, expect=lambda _: None)
+    running = asyncio.create_task(intake.run(stop))
+    for topic in TOPICS:
+        await send(settings, *(Outgoing(topic.name, str(key), b"{}", []) for key in range(40)))
+    await desks[0].wait_begun(1)
+    held = len(desks[0].begun)
+    await desks[1].wait_begun(40)
+    # While the first lane stands, the second takes new records again and again.
+    for number in range(100, 105):
+        count = len(desks[1].begun)
+        keys = [str(number * 10 + part) for part in range(10)]
+        await send(settings, *(Outgoing(TOPICS[0].name, key, b"{}", []) for key in keys))
+        await desks[1].wait_begun(count + 1)
+    assert len(desks[0].begun) == held
+    assert desks[0].ended == []
+    stop.set()
+    await asyncio.sleep(0.5)
+    assert not running.done(), "it ended before its batch"
+    desks[0].may_end.set()
+    async with asyncio.timeout(20):
+        await running
+    assert len(desks[0].ended) == held
+    numbers = [{record.partition for record in desk.begun} for desk in desks]
+    assert not numbers[0] & numbers[1], "both lanes had records of one partition number"
 
 
 async def test_a_deaf_partition_is_noticed_though_others_are_read(reader: Reader) -> None:

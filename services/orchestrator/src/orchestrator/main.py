@@ -36,15 +36,18 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
     clock = DatabaseClock()
     timers = TimerStore(pool, clock)
     poller = Poller(timers, publisher)
-    store = RunStore(pool, clock, instance=settings.instance)
-    settler = Settler(
-        store,
-        publisher,
-        prefix=settings.topic_prefix,
-        rules=Rules(command_seconds=settings.command_seconds),
-    )
-    intake = Intake(settings, settler, expect=poller.expect, batch_records=settings.batch_records)
-    index = LetterIndex(settings, store.letters, unclaimed_by=settings.unclaimed_letters_to)
+    rules = Rules(command_seconds=settings.command_seconds)
+    # Each lane counts in rows of its own: two that wrote one row would wait in turn.
+    stores = [
+        RunStore(pool, clock, instance=f"{settings.instance}/{lane}")
+        for lane in range(settings.lanes)
+    ]
+    settlers = [
+        Settler(store, publisher, prefix=settings.topic_prefix, rules=rules) for store in stores
+    ]
+    intake = Intake(settings, settlers, expect=poller.expect, batch_records=settings.batch_records)
+    letters = stores[0].letters
+    index = LetterIndex(settings, letters, unclaimed_by=settings.unclaimed_letters_to)
     health = HealthServer(settings, checks=_checks(settings, pool, intake))
     try:
         await health.start()
