@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
+from gateway.auth.keys import digest_of
 from gateway.auth.schemas import Principal
 from gateway.paging import Cursor
 from gateway.runs.schemas import RunChange
@@ -155,6 +156,29 @@ async def test_a_gateway_that_stops_ends_its_streams_in_good_order(gateway: Gate
                 with pytest.raises(StopAsyncIteration):
                     await stream.read()
         assert await process.wait() == 0
+
+
+async def test_a_stream_ends_with_the_key_that_opened_it(gateway: Gateway) -> None:
+    run_id = await add_running(gateway)
+    other = await gateway.add_key(gateway.workspace)
+    async with run_gateway(gateway.settings, free_port()) as process:
+        run, everything = process.url + RUN.format(run_id), process.url + ALL
+        async with (
+            follow(run, gateway.key) as one,
+            follow(everything, gateway.key) as all_runs,
+            follow(run, other) as still_good,
+        ):
+            for stream in (one, all_runs, still_good):
+                await stream.read()
+            await gateway.sql.execute(
+                "UPDATE gateway.api_keys SET revoked_at = now() WHERE digest = $1",
+                digest_of(gateway.key, gateway.settings.api_key_pepper),
+            )
+            for stream in (one, all_runs):
+                with pytest.raises(StopAsyncIteration):
+                    await stream.read()
+            await change(gateway, run_id, "waiting")
+            assert (await still_good.read()).data["status"] == "waiting"
 
 
 async def test_all_runs_are_followed_within_the_workspace(gateway: Gateway) -> None:

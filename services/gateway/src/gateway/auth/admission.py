@@ -47,17 +47,8 @@ class Door:
 
     async def admit(self, scope: Scope) -> tuple[Principal, Verdict | None]:
         """Who calls, and what the rate limit says. Raises a 401, 429 or 503 `Problem`."""
-        key = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
-        token = b"" if key else _token_in(scope)
-        try:
-            if token and self._bearer is not None:
-                principal = await self._bearer.identify(token.decode("latin-1"))
-            else:
-                principal = await self._doorkeeper.identify(key.decode("latin-1"))
-        except DatabaseUnavailable as error:
-            raise unavailable("The API keys cannot be read at the moment.") from error
-        except KeysUnavailable as error:
-            raise unavailable("The issuer's keys cannot be read at the moment.") from error
+        key, token = _key_in(scope), _token_in(scope)
+        principal = await self._identify(key, token)
         if principal is None:
             await self._count_bad(key or token, scope)
             raise invalid_key(with_tokens=self._bearer is not None)
@@ -66,6 +57,26 @@ class Door:
         else:
             limit, client = self._limits.calls, f"ip:{_client_of(scope)}"
         return principal, await self._limiter.hit(client, limit) if limit else None
+
+    async def is_still(self, caller: Principal, scope: Scope) -> bool:
+        """Whether a call that goes on may go on: nothing of its caller has changed or ended.
+
+        Also while nobody can tell.
+        """
+        try:
+            return await self._identify(_key_in(scope), _token_in(scope)) == caller
+        except Problem:
+            return True
+
+    async def _identify(self, key: bytes, token: bytes) -> Principal | None:
+        try:
+            if token and not key and self._bearer is not None:
+                return await self._bearer.identify(token.decode("latin-1"))
+            return await self._doorkeeper.identify(key.decode("latin-1"))
+        except DatabaseUnavailable as error:
+            raise unavailable("The API keys cannot be read at the moment.") from error
+        except KeysUnavailable as error:
+            raise unavailable("The issuer's keys cannot be read at the moment.") from error
 
     async def _count_bad(self, key: bytes, scope: Scope) -> None:
         """Raises a 429 `Problem` where too many wrong keys came from this address.
@@ -125,6 +136,10 @@ class Admission:
 
 def _is_guarded(path: str) -> bool:
     return (path == GUARDED or path.startswith(GUARDED + "/")) and path not in _OPEN_PATHS
+
+
+def _key_in(scope: Scope) -> bytes:
+    return next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
 
 
 def _token_in(scope: Scope) -> bytes:

@@ -1,5 +1,7 @@
 """The live events of runs."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any, Final
 
 import orjson
@@ -8,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.auth.guard import GuardedRoute
+from gateway.auth.schemas import Principal
 from gateway.documents import refusals
 from gateway.runs.endpoints import RUN
 from gateway.runs.stream import LiveStream, is_told_all, tell_changes, tell_run
@@ -54,12 +57,14 @@ def _streams(description: str, event_id: str, data: dict[str, Any]) -> dict[str,
 async def follow_run(
     request: Request, run_id: Annotated[str, Path(alias="runId", description="The run's id.")]
 ) -> Response:
-    runs, caller = services_of(request).runs, caller_of(request)
+    services, caller = services_of(request), caller_of(request)
+    runs = services.runs
     last_event_id = request.headers.get("last-event-id", "")
     first = await runs.read_revised(caller, run_id)
     if is_told_all(last_event_id, first):
         return Response(status_code=204)
-    return LiveStream(runs.lookout, tell_run(runs, caller, first, last_event_id))
+    events = tell_run(runs, caller, first, last_event_id)
+    return LiveStream(runs.lookout, events, _ask_for(request, caller))
 
 
 @router.get(
@@ -77,7 +82,12 @@ async def follow_run(
     },
 )
 async def follow_runs(request: Request) -> Response:
-    services = services_of(request)
+    services, caller = services_of(request), caller_of(request)
     last_event_id = request.headers.get("last-event-id", "")
-    events = tell_changes(services.feed, caller_of(request), last_event_id)
-    return LiveStream(services.lookout, events)
+    events = tell_changes(services.feed, caller, last_event_id)
+    return LiveStream(services.lookout, events, _ask_for(request, caller))
+
+
+def _ask_for(request: Request, caller: Principal) -> Callable[[], Awaitable[bool]]:
+    """Asks whether the caller may still follow."""
+    return partial(services_of(request).door.is_still, caller, request.scope)

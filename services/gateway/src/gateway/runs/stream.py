@@ -2,10 +2,12 @@
 so one that was missed matters only until the next."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from mirsal_runtime.tasks import cancel
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
@@ -24,6 +26,7 @@ from gateway.watching.store import Subject
 REREAD_SECONDS: Final = 5.0
 AWAY_SECONDS: Final = 1.0
 PING_SECONDS: Final = 15
+CHECK_SECONDS: Final = 1.0
 SEND_SECONDS: Final = 30.0
 """A client that reads nothing for so long is let go."""
 RETRY_MILLISECONDS: Final = 1_000
@@ -32,10 +35,19 @@ LONGEST_GAP: Final = timedelta(hours=1)
 
 
 class LiveStream(EventSourceResponse):
-    """A stream that holds one of the lookout's places as long as it is open."""
+    """A stream that holds one of the lookout's places as long as it is open.
 
-    def __init__(self, lookout: Lookout, events: AsyncIterator[ServerSentEvent]) -> None:
-        super().__init__(events, ping=PING_SECONDS, sep="\n", send_timeout=SEND_SECONDS)
+    It ends once `is_allowed` does not hold any more, which is asked every second.
+    """
+
+    def __init__(
+        self,
+        lookout: Lookout,
+        events: AsyncGenerator[ServerSentEvent, None],
+        is_allowed: Callable[[], Awaitable[bool]],
+    ) -> None:
+        told = _tell_while(is_allowed, events)
+        super().__init__(told, ping=PING_SECONDS, sep="\n", send_timeout=SEND_SECONDS)
         self._lookout = lookout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +68,7 @@ def is_told_all(last_event_id: str, first: RevisedRun) -> bool:
 
 async def tell_run(
     runs: Runs, caller: Principal, first: RevisedRun, last_event_id: str
-) -> AsyncIterator[ServerSentEvent]:
+) -> AsyncGenerator[ServerSentEvent, None]:
     """The run, at once and whenever it has changed, until it is over.
 
     An event's id is the run's revision: a client that comes back with it is told nothing that it
@@ -114,6 +126,29 @@ async def tell_changes(
                 revisions.clear()
             revisions |= {each.run_id: each.revision for each in news.changes}
             news = await subscription.take()
+
+
+async def _tell_while(
+    is_allowed: Callable[[], Awaitable[bool]], events: AsyncGenerator[ServerSentEvent, None]
+) -> AsyncGenerator[ServerSentEvent, None]:
+    coming = asyncio.ensure_future(anext(events, None))
+    checked = time.monotonic()
+    try:
+        while True:
+            await asyncio.wait({coming}, timeout=CHECK_SECONDS)
+            if time.monotonic() - checked > CHECK_SECONDS or not coming.done():
+                if not await is_allowed():
+                    return
+                checked = time.monotonic()
+            if coming.done():
+                event = coming.result()
+                if event is None:
+                    return
+                yield event
+                coming = asyncio.ensure_future(anext(events, None))
+    finally:
+        await cancel(coming)
+        await events.aclose()
 
 
 async def _catch_up(feed: ChangeFeed, caller: Principal, since: datetime) -> News:
