@@ -7,6 +7,7 @@ from code_runner.settings import CodeSettings
 from email_worker.settings import SmtpSettings
 from gateway.settings import GatewaySettings
 from mirsal_runtime.settings import ConnectorSettings, RuntimeSettings
+from mirsal_runtime.vault.settings import VaultSettings
 from mirsal_testing.simulators.bigquery.settings import BigQuerySimulatorSettings
 from mirsal_testing.simulators.sheets.settings import SheetsSimulatorSettings
 from mirsal_testing.simulators.smtp.settings import SmtpSimulatorSettings
@@ -22,9 +23,15 @@ from whatsapp_worker.settings import WhatsAppSettings
 CLASSES: Final[Mapping[str, Sequence[type[BaseSettings]]]] = {
     "gateway": (GatewaySettings,),
     "orchestrator": (OrchestratorSettings,),
-    "email-worker": (ConnectorSettings, SmtpSettings),
-    "whatsapp-worker": (ConnectorSettings, WhatsAppSettings),
-    "sheets-worker": (ProcessSettings, GoogleSettings, SheetsSettings, BigQuerySettings),
+    "email-worker": (ConnectorSettings, SmtpSettings, VaultSettings),
+    "whatsapp-worker": (ConnectorSettings, WhatsAppSettings, VaultSettings),
+    "sheets-worker": (
+        ProcessSettings,
+        GoogleSettings,
+        SheetsSettings,
+        BigQuerySettings,
+        VaultSettings,
+    ),
     "code-runner": (ConnectorSettings, CodeSettings),
     "webhook-worker": (WebhookSettings,),
     "smtp-simulator": (SmtpSimulatorSettings,),

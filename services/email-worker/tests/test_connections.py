@@ -125,7 +125,7 @@ async def test_tls_and_login(
             USERNAME="mirsal",
             PASSWORD=SECRET,
         )
-        async with mailer_module.open_mailer() as mailer:
+        async with mailer_module.open_mailer(SmtpSettings()) as mailer:
             await deliver(mailer)
         (mail,) = server.messages
         assert mail.tls
@@ -138,7 +138,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
 ) -> None:
     async with SmtpSimulator(security=security, tls_context=certificate.server_context()) as server:
         make_settings(server.port, TLS=security)
-        async with mailer_module.open_mailer() as mailer:
+        async with mailer_module.open_mailer(SmtpSettings()) as mailer:
             with pytest.raises(ActionRequired, match="CERTIFICATE_VERIFY_FAILED") as refused:
                 await deliver(mailer)
         assert refused.value.code == "smtp_tls_refused"
@@ -150,7 +150,7 @@ async def test_tls_where_the_server_has_none(
 ) -> None:
     for security, code in (("starttls", "smtp_tls_unavailable"), ("tls", "smtp_tls_refused")):
         make_settings(server.port, TLS=security)
-        async with mailer_module.open_mailer() as mailer:
+        async with mailer_module.open_mailer(SmtpSettings()) as mailer:
             with pytest.raises(ActionRequired) as refused:
                 await deliver(mailer)
         assert refused.value.code == code

@@ -28,6 +28,7 @@ from mirsal_contracts.message import Envelope
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
 from mirsal_runtime.depths import DepthsUnknown, read_depths
+from mirsal_runtime.vault.keys import write_new_key
 from mirsal_testing.servers.apart import run_apart
 from mirsal_testing.servers.databases import create_database, drop_database, with_database
 from mirsal_testing.servers.server import Server
@@ -226,6 +227,7 @@ def make_settings(
         "api_key_pepper": SecretStr(secrets.token_hex(32)),
         "id_secret": SecretStr(secrets.token_hex(32)),
         "webhook_keys": SecretStr(f"test:{b64encode(secrets.token_bytes(32)).decode()}"),
+        "vault_keys": SecretStr(write_new_key("test-1")),
         "rate_limit_per_minute": 0,
         "bad_keys_per_minute": 0,
     }

@@ -67,6 +67,7 @@ NOBODY = {
     "letterId": "5d0cf7a2-3f0b-5c1e-9a51-6f6c2b8e4d17",
     "webhookId": "0d3f6c1e-9a4b-4c55-8d27-6a1f0b2c3d4e",
     "deliveryId": "7b1c9d2e-3f40-4a51-b662-c7d8e9f0a1b2",
+    "credentialId": "support",
 }
 
 

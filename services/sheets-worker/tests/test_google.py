@@ -18,9 +18,10 @@ from mirsal_runtime.failures import (
     RetryableError,
 )
 from mirsal_testing.simulators.sheets import SheetsSimulator
+from sheets_worker.credentials import CredentialsFile
 from sheets_worker.errors import CallKind, Code
 from sheets_worker.google import SheetsApi, open_sheets_api
-from sheets_worker.settings import GoogleSettings, SheetsSettings
+from sheets_worker.settings import SheetsSettings
 
 ID = "1Bx"
 
@@ -54,8 +55,7 @@ def put(path: Path, content: bytes | None) -> None:
 async def open_api(url: str, credentials: Path | None, **more: Any) -> AsyncIterator[SheetsApi]:
     """The API as settings describe it."""
     settings = SheetsSettings(base_url=url, answer_seconds=1.0, connect_seconds=0.5, **more)
-    google = GoogleSettings(credentials_file=credentials)
-    async with open_sheets_api(settings, google) as api:
+    async with open_sheets_api(settings, CredentialsFile(credentials)) as api:
         yield api
 
 

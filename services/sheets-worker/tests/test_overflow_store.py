@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from mirsal_runtime.postgres import close_pool, open_pool
 from pydantic import SecretStr
-from sheets_worker.overflow_store import Cursor, Overflowing, OverflowStore
+from sheets_worker.overflow_store import Backlog, Cursor, Overflowing, OverflowStore
 from sheets_worker.rows import Placed, Row, TabName
 from sheets_worker.store import SheetStore, Written
 
@@ -107,9 +107,9 @@ async def test_what_is_to_be_brought_back_is_what_bigquery_surely_has(pool: Pool
     await overflow.bind(TAB, TABLE, [*rows, overflowing("stays", backfill=False)])
     await overflow.store(["a", "b", "d", "stays"])
     await sheet.remember(TAB, [Written(rows[1].row, Placed("sheet", "'Leads'!A2:B2", 2))])
-    assert await overflow.tabs_to_backfill() == [TAB]
-    first = await overflow.rows_to_backfill(TAB, Cursor(), 1)
-    rest = await overflow.rows_to_backfill(TAB, first[-1], 10)
+    assert await overflow.tabs_to_backfill() == [Backlog(TAB)]
+    first = await overflow.rows_to_backfill(Backlog(TAB), Cursor(), 1)
+    rest = await overflow.rows_to_backfill(Backlog(TAB), first[-1], 10)
     assert [each.row_key for each in (*first, *rest)] == ["a", "d"]
 
 

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 from mirsal_testing.simulators.whatsapp import WhatsAppSimulator
 from whatsapp_worker.cloud_api import CloudApi, open_cloud_api
+from whatsapp_worker.settings import WhatsAppSettings
 
 SECRET = "EAAB-s3cr3t-t0ken"
 
@@ -28,7 +29,7 @@ def open_api(
         chosen = {"BASE_URL": url, "TOKEN": SECRET, "PHONE_NUMBER_ID": "1055"}
         for name, value in {**chosen, **variables}.items():
             monkeypatch.setenv(f"MIRSAL_WHATSAPP_{name}", str(value))
-        async with open_cloud_api() as api:
+        async with open_cloud_api(WhatsAppSettings()) as api:
             yield api
 
     return open_one

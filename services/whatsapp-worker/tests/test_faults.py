@@ -22,6 +22,7 @@ from mirsal_testing.commands import make_command
 from whatsapp_worker.cloud_api import MOST_BYTES, CloudApi, open_cloud_api
 from whatsapp_worker.params import WhatsAppParams, WhatsAppResult
 from whatsapp_worker.send import send_whatsapp
+from whatsapp_worker.settings import WhatsAppSettings
 
 SECRET = "EAAB-s3cr3t-t0ken"
 GOOD = b'{"contacts":[{"wa_id":"966501234567"}],"messages":[{"id":"wamid.1"}]}'
@@ -364,6 +365,6 @@ async def test_settings_that_cannot_work_are_refused_at_the_start(
     monkeypatch.setenv("MIRSAL_WHATSAPP_DEFAULT_REGION", "Mars")
     monkeypatch.setenv("MIRSAL_WHATSAPP_BASE_URL", "ftp://example.com")
     with pytest.raises(ValueError, match="4 validation errors") as refused:
-        async with open_cloud_api():
+        async with open_cloud_api(WhatsAppSettings()):
             pass
     assert SECRET not in str(refused.value)

@@ -5,6 +5,8 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
 
 from aiosmtplib import SMTP, SMTPException
 from mirsal_runtime.call_spans import server_attributes
@@ -36,7 +38,7 @@ class Mailer:
     def __init__(self, settings: SmtpSettings, tls: ssl.SSLContext | None) -> None:
         self.sender = settings.sender
         self.server = server_attributes(settings.host, settings.port, "smtp")
-        self._settings = settings
+        self.settings = settings
         self._tls = tls
         self._slots = asyncio.Semaphore(settings.connections)
         self._kept: deque[tuple[float, SMTP]] = deque()
@@ -62,6 +64,11 @@ class Mailer:
                 connection.close()
                 raise
             self._keep(connection)
+
+    async def check(self) -> None:
+        """Connect, log in, and leave. Raises as `smtp.connect` does."""
+        connection = await smtp.connect(self.settings, self._tls)
+        await _quit(connection)
 
     async def close(self) -> None:
         """Take leave of the server, within a second or two."""
@@ -101,7 +108,7 @@ class Mailer:
             except AttemptFailure:
                 if kept.is_connected:
                     raise
-        return await self._address(await smtp.connect(self._settings, self._tls), mail)
+        return await self._address(await smtp.connect(self.settings, self._tls), mail)
 
     async def _address(self, connection: SMTP, mail: Mail) -> SMTP:
         try:
@@ -139,7 +146,7 @@ class Mailer:
         if not connection.is_connected:
             return
         now = asyncio.get_running_loop().time()
-        self._kept.append((now + self._settings.idle_seconds, connection))
+        self._kept.append((now + self.settings.idle_seconds, connection))
         if self._reaper is None:
             self._wake_reaper()
 
@@ -160,10 +167,9 @@ class Mailer:
 
 
 @asynccontextmanager
-async def open_mailer() -> AsyncIterator[Mailer]:
-    """The mailer that the environment describes."""
-    settings = SmtpSettings()
-    tls = None if settings.tls == "none" else await asyncio.to_thread(_trust, settings)
+async def open_mailer(settings: SmtpSettings) -> AsyncIterator[Mailer]:
+    """A mailer, which is closed at the end."""
+    tls = None if settings.tls == "none" else await asyncio.to_thread(_trust, settings.ca_file)
     mailer = Mailer(settings, tls)
     try:
         yield mailer
@@ -171,8 +177,10 @@ async def open_mailer() -> AsyncIterator[Mailer]:
         await mailer.close()
 
 
-def _trust(settings: SmtpSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file)
+@lru_cache(maxsize=8)
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """Shared by all accounts: reading a system's authorities takes megabytes and milliseconds."""
+    context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -1,15 +1,17 @@
 """The e-mail connector, put together."""
 
 from mirsal_runtime.connector import Connector
+from mirsal_runtime.vault.accounts import Accounts
 
-from email_worker.mailer import Mailer, open_mailer
+from email_worker.accounts import check_account, open_mailers, send_from_account
+from email_worker.mailer import Mailer
 from email_worker.params import EmailParams, EmailResult
-from email_worker.send import send_email
 
-connector: Connector[EmailParams, EmailResult, Mailer] = Connector(
+connector: Connector[EmailParams, EmailResult, Accounts[Mailer]] = Connector(
     name="email",
     params=EmailParams,
     result=EmailResult,
-    open=open_mailer,
-    send=send_email,
+    open=open_mailers,
+    send=send_from_account,
+    check=check_account,
 )

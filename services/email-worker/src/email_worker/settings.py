@@ -19,7 +19,8 @@ class SmtpSettings(BaseSettings):
     Without `tls` a server on this machine is spoken to in plain text, any other by STARTTLS.
     `connections` is the most that are open at once. A kept connection is closed after
     `idle_seconds`, which must be less than the server's own limit. `connect_seconds` are for all
-    up to the login: servers hold back their greeting to put off senders of spam.
+    up to the login: servers hold back their greeting to put off senders of spam. Servers that
+    credentials name must have public addresses (`public_only`), unless `private_hosts`.
     """
 
     model_config = SettingsConfigDict(
@@ -40,6 +41,13 @@ class SmtpSettings(BaseSettings):
     idle_seconds: PositiveFloat = 20.0
     connect_seconds: PositiveFloat = 20.0
     command_seconds: PositiveFloat = 10.0
+    private_hosts: bool = False
+    public_only: bool = False
+
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return f"{self.host}:{self.port or DEFAULT_PORTS[self.tls]}"
 
     @property
     def sender(self) -> Mailbox:

@@ -14,6 +14,7 @@ from mirsal_runtime.failures import (
     PermanentError,
     RetryableError,
 )
+from mirsal_runtime.public_addresses import NotPublic, connect_public
 
 from email_worker.message import Mail
 from email_worker.replies import Stage, failure_of, readable
@@ -31,7 +32,6 @@ async def connect(settings: SmtpSettings, tls: ssl.SSLContext | None) -> SMTP:
     """
     connection = SMTP(
         hostname=settings.host,
-        port=settings.port or DEFAULT_PORTS[settings.tls],
         use_tls=settings.tls == "tls",
         start_tls=False,
         tls_context=tls,
@@ -39,9 +39,14 @@ async def connect(settings: SmtpSettings, tls: ssl.SSLContext | None) -> SMTP:
         local_hostname=settings.sender.address.rpartition("@")[2],
     )
     stage = Stage.CONNECT
+    port = settings.port or DEFAULT_PORTS[settings.tls]
     try:
         async with asyncio.timeout(settings.connect_seconds):
-            await connection.connect()
+            if settings.public_only:
+                sock = await connect_public(settings.host, port)
+                await connection.connect(sock=sock)
+            else:
+                await connection.connect(port=port)
             await _greet(connection)
             if settings.tls == "starttls":
                 await _start_tls(connection)
@@ -52,6 +57,11 @@ async def connect(settings: SmtpSettings, tls: ssl.SSLContext | None) -> SMTP:
         connection.close()
         # Without its cause: a server may repeat what it was sent, and that was a password.
         raise _refusal(stage, error) from None
+    except NotPublic as error:
+        connection.close()
+        raise ActionRequired(
+            "smtp_address_refused", f"mail server {settings.host}: {error}"
+        ) from None
     except (SMTPException, OSError) as error:
         connection.close()
         raise _unreachable(error) from error

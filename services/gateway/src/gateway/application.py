@@ -17,6 +17,7 @@ from gateway.auth import endpoints as keys
 from gateway.auth.admission import Admission
 from gateway.auth.guard import GuardedRoute
 from gateway.controls import endpoints as controls
+from gateway.credentials import endpoints as credentials
 from gateway.docs_page import docs_router
 from gateway.executions import code_endpoints as code
 from gateway.executions import endpoints as executions
@@ -83,7 +84,8 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
     )
     routers = [runs.router, events.router, controls.router, executions.router, code.router]
     routers += [workflows.router, leads.router, letters.router, webhooks.router, keys.router]
-    routers += [jobs.router, audit.router, health.router, docs_router]
+    routers += [jobs.router, audit.router, credentials.router]
+    routers += [health.router, docs_router]
     if with_metrics:
         routers.append(health.metrics_router)
     for router in routers:

@@ -12,6 +12,7 @@ from mirsal_runtime.broker import Publisher
 from mirsal_runtime.health import Check
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent, open_board
+from mirsal_runtime.vault.keys import GivenKeys
 from mirsal_runtime.webhook_secrets import SecretSealer
 from starlette.requests import Request
 
@@ -29,6 +30,8 @@ from gateway.auth.store import KeyStore
 from gateway.auth.tokens import TokenRules
 from gateway.controls.service import Controls
 from gateway.controls.store import ControlStore
+from gateway.credentials.service import Credentials
+from gateway.credentials.store import CredentialStore
 from gateway.executions.service import DirectCalls, Executions
 from gateway.executions.store import ExecutionStore
 from gateway.health.service import Health
@@ -70,6 +73,7 @@ class Services(NamedTuple):
     door: Door
     trail: Trail
     key_ring: KeyRing
+    credentials: Credentials
     workflows: Workflows
     leads: Leads
     starts: Starts
@@ -110,21 +114,19 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         size = settings.database_connections
         own = await stack.enter_async_context(open_database(settings, purpose="own", size=size))
         # A lock on the orchestrator's tables must not use up the connections that starts need.
-        views = await stack.enter_async_context(
-            open_database(settings, purpose="views", size=max(2, size // 2))
-        )
-        intake = Intake(Publisher(settings), _broker_check(settings))
-        stack.push_async_callback(intake.stop)
-        limiter = RateLimiter(settings.redis_url, seconds=settings.rate_limit_wait_ms / 1000)
-        stack.push_async_callback(limiter.stop)
-
+        few = max(2, size // 2)
+        views = await stack.enter_async_context(open_database(settings, purpose="views", size=few))
+        intake, limiter = _open_servers(stack, settings)
         starts = StartStore(own)
         launcher = Launcher(IdIssuer(settings.id_secret), starts, intake)
         finder = FactFinder(starts)
         workflow_store = WorkflowStore(own)
-        workflows = Workflows(workflow_store)
+        credentials = CredentialStore(own)
+        workflows = Workflows(workflow_store, credentials)
         lookout, feed = _open_watch(stack, WatchStore(views))
         runs = Runs(launcher, RunStore(views), starts, lookout)
+        direct = DirectCalls(finder, launcher, credentials)
+        executions = Executions(launcher, ExecutionStore(views), starts, workflows, lookout)
         trail = _open_trail(stack, own)
         letters = Letters(LetterStore(views), launcher, intake, trail)
         leads = Leads(LeadStore(own), settings.default_region, trail)
@@ -140,6 +142,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             door=_build_door(settings, stack, keys, limiter),
             trail=trail,
             key_ring=KeyRing(keys, settings.api_key_pepper, trail),
+            credentials=_build_credentials(settings, credentials, direct, executions),
             workflows=workflows,
             leads=leads,
             starts=Starts(finder, graphs, launcher),
@@ -148,12 +151,31 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             letters=letters,
             jobs=Jobs(jobs, launcher, finder, wake),
             webhooks=_build_webhooks(settings, endpoints),
-            direct=DirectCalls(finder, launcher),
-            executions=Executions(launcher, ExecutionStore(views), starts, workflows, lookout),
+            direct=direct,
+            executions=executions,
             lookout=lookout,
             feed=feed,
             health=_build_health(settings, own, views, limiter),
         )
+
+
+def _open_servers(stack: AsyncExitStack, settings: GatewaySettings) -> tuple[Intake, RateLimiter]:
+    """The ways to Kafka and to Valkey."""
+    intake = Intake(Publisher(settings), _broker_check(settings))
+    stack.push_async_callback(intake.stop)
+    limiter = RateLimiter(settings.redis_url, seconds=settings.rate_limit_wait_ms / 1000)
+    stack.push_async_callback(limiter.stop)
+    return intake, limiter
+
+
+def _build_credentials(
+    settings: GatewaySettings,
+    store: CredentialStore,
+    direct: DirectCalls,
+    executions: Executions,
+) -> Credentials:
+    keys = GivenKeys(settings.vault_keys, settings.vault_keys_file)
+    return Credentials(store, keys, direct, executions)
 
 
 def _open_trail(stack: AsyncExitStack, own: Database) -> Trail:

@@ -1,6 +1,7 @@
 """The gateway's settings; what every process has is in `mirsal_runtime.settings`."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
@@ -29,6 +30,10 @@ class GatewaySettings(OutboundSettings):
 
     api_key_pepper: SecretStr
     id_secret: SecretStr
+
+    vault_keys: SecretStr = SecretStr("")
+    vault_keys_file: Path | None = None
+    """Key-encryption keys of the vault (`mirsal_runtime.vault.settings`)."""
 
     rate_limit_per_minute: Annotated[int, Field(ge=0)] = 100
     """Requests a minute and client address; 0 is no limit."""

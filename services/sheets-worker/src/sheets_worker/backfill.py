@@ -17,7 +17,7 @@ from mirsal_runtime.failures import AttemptFailure
 from sheets_worker.bigquery.rows import BigQueryRows, NoOverflow
 from sheets_worker.cells import raw_cell
 from sheets_worker.jobs import Answer, Job
-from sheets_worker.overflow_store import Cursor, Hold, OverflowStore
+from sheets_worker.overflow_store import Backlog, Cursor, Hold, OverflowStore
 from sheets_worker.rows import Column, Row, TabName
 from sheets_worker.store import StoreUnavailable
 
@@ -27,6 +27,7 @@ JOB_SECONDS = 60.0
 LONGEST_PAUSE = 1800.0
 
 Submit = Callable[[TabName, Job], Awaitable[Answer]]
+"""Has a row written by the account that it names."""
 log = structlog.get_logger(__name__)
 
 
@@ -52,7 +53,7 @@ class Backfill:
         self._store = store
         self._submit = submit
         self._poll = poll_seconds
-        self._resting: dict[TabName, Rest] = {}
+        self._resting: dict[Backlog, Rest] = {}
 
     async def run(self) -> None:
         """Until cancelled; at once over where there is no BigQuery."""
@@ -69,43 +70,47 @@ class Backfill:
     async def _round(self, hold: Hold) -> None:
         await hold.check()
         waiting = await self._store.tabs_to_backfill()
-        self._resting = {tab: rest for tab, rest in self._resting.items() if tab in set(waiting)}
+        self._resting = {each: rest for each, rest in self._resting.items() if each in set(waiting)}
         now = time.monotonic()
-        for tab in waiting:
-            rest = self._resting.get(tab)
+        for backlog in waiting:
+            rest = self._resting.get(backlog)
             if rest is None or rest.until <= now:
                 try:
-                    await self.bring_back(tab, hold)
+                    await self.bring_back(backlog, hold)
                 except StoreUnavailable:
                     raise
                 except Exception as fault:  # noqa: BLE001 - other tabs' rows must still come back
                     log_fault(fault, "google_sheets")
-                    self._rest(tab, "a fault of ours")
+                    self._rest(backlog, "a fault of ours")
 
-    async def bring_back(self, tab: TabName, hold: Hold) -> None:
+    async def bring_back(self, backlog: Backlog, hold: Hold) -> None:
         """The rows of one tab, until it takes no more: one at first, to see whether it does."""
         cursor, most, lacking = Cursor(), 1, 0
-        while found := await self._store.rows_to_backfill(tab, cursor, most):
+        tab = backlog.tab
+        while found := await self._store.rows_to_backfill(backlog, cursor, most):
             await hold.check()
             cursor = found[-1]
             try:
                 rows = await self._overflow.find(tab, [each.row_key for each in found])
             except AttemptFailure as failure:
-                self._rest(tab, failure)
+                self._rest(backlog, failure)
                 return
             lacking += len(found) - len(rows)
-            failure_met = await self._write(tab, rows)
+            failure_met = await self._write(backlog, rows)
             if failure_met is not None:
-                self._rest(tab, failure_met)
+                self._rest(backlog, failure_met)
                 return
             most = MOST_ROWS
-        self._resting.pop(tab, None)
+        self._resting.pop(backlog, None)
         if lacking:
             # Somebody has deleted them, or they cannot be seen yet: each look costs money.
-            self._rest(tab, f"{lacking} rows are not to be seen in BigQuery")
+            self._rest(backlog, f"{lacking} rows are not to be seen in BigQuery")
 
-    async def _write(self, tab: TabName, rows: Sequence[Row]) -> AttemptFailure | None:
+    async def _write(self, backlog: Backlog, rows: Sequence[Row]) -> AttemptFailure | None:
         """Write rows; what kept some of them from it."""
+        tab, workspace, credential_id = backlog
+        if credential_id is not None:
+            rows = [row._replace(workspace=workspace, credential_id=credential_id) for row in rows]
         jobs = [make_job(row) for row in rows]
         answers = await asyncio.gather(
             *(self._submit(tab, job) for job in jobs), return_exceptions=True
@@ -122,13 +127,13 @@ class Backfill:
                 raise failure
         return next((each for each in failures if isinstance(each, AttemptFailure)), None)
 
-    def _rest(self, tab: TabName, reason: object) -> None:
-        before = self._resting.get(tab)
+    def _rest(self, backlog: Backlog, reason: object) -> None:
+        before = self._resting.get(backlog)
         seconds = self._poll if before is None else min(2 * before.seconds, LONGEST_PAUSE)
-        self._resting[tab] = Rest(time.monotonic() + seconds, seconds)
+        self._resting[backlog] = Rest(time.monotonic() + seconds, seconds)
         log.info(
             "backfill_rests",
-            spreadsheet_id=tab.spreadsheet_id,
+            spreadsheet_id=backlog.tab.spreadsheet_id,
             reason=str(reason),
             seconds=round(seconds, 1),
         )

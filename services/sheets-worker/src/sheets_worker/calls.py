@@ -19,7 +19,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Calls:
-    """All calls of this process. A 429 pauses those of its kind, longer with each one."""
+    """All calls of this process by one account. A 429 pauses its kind, longer each time."""
 
     def __init__(self, api: SheetsApi, quota: Quota) -> None:
         self.pace = 0.0
@@ -28,6 +28,10 @@ class Calls:
         self._quota = quota
         self._closed_until: dict[CallKind, float] = {"read": 0.0, "write": 0.0}
         self._refusals: dict[CallKind, int] = {"read": 0, "write": 0}
+
+    async def check(self) -> str:
+        """See `SheetsApi.check`; it counts for no quota."""
+        return await self._api.check()
 
     async def reserve(self, kind: CallKind) -> None:
         """Have one call counted. Raises `Throttled` when there is none to be had now."""

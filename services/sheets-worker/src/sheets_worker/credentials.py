@@ -4,7 +4,7 @@ import json
 import threading
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError
@@ -25,10 +25,33 @@ class Identity(NamedTuple):
     user: str
 
 
+class CredentialsSource(Protocol):
+    """Whoever has credentials."""
+
+    owner: str
+    """Whose they are, as a person would say."""
+
+    def read(self) -> tuple[Credentials, Identity]:
+        """The credentials as they are now, and whose quota counts. Raises `ActionRequired`."""
+
+
+class FixedCredentials:
+    """Credentials that stay as they are."""
+
+    def __init__(self, credentials: Credentials, identity: Identity, owner: str) -> None:
+        self.owner = owner
+        self._found = (credentials, identity)
+
+    def read(self) -> tuple[Credentials, Identity]:
+        """See `CredentialsSource`."""
+        return self._found
+
+
 class CredentialsFile:
     """The credentials in a file; a new file takes the place of the old one without a restart."""
 
     def __init__(self, path: Path | None, scopes: tuple[str, ...] = SHEETS_SCOPES) -> None:
+        self.owner = "the installation"
         self._path = path
         self._scopes = scopes
         self._lock = threading.Lock()

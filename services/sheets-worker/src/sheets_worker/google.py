@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import gspread
@@ -25,9 +26,9 @@ from mirsal_runtime.failures import (
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
-from sheets_worker.credentials import CredentialsFile, Identity
+from sheets_worker.credentials import CredentialsSource, Identity
 from sheets_worker.errors import CallKind, Code, failure_of
-from sheets_worker.settings import GoogleSettings, SheetsSettings
+from sheets_worker.settings import SheetsSettings
 from sheets_worker.threads import Threads
 
 GOOGLE_HOST = "https://sheets.googleapis.com"
@@ -35,6 +36,7 @@ USER_AGENT = "mirsal-sheets-worker"
 # What a thread may need beyond its sockets' deadlines.
 MARGIN_SECONDS = 10.0
 LONGEST_WAIT = 3_600.0
+CHECK_SECONDS = 10.0
 
 AnswerT = TypeVar("AnswerT")
 
@@ -105,7 +107,7 @@ class SheetsCall(gspread.HTTPClient):
 class SheetsApi:
     """Calls Google in threads; every call has an end."""
 
-    def __init__(self, settings: SheetsSettings, credentials: CredentialsFile) -> None:
+    def __init__(self, settings: SheetsSettings, credentials: CredentialsSource) -> None:
         self._settings = settings
         self._credentials = credentials
         self._threads = Threads(settings.threads, "sheets")
@@ -115,6 +117,22 @@ class SheetsApi:
     async def find_identity(self) -> Identity:
         """Whose quota the calls count for. Raises `ActionRequired`."""
         return await self._threads.run(lambda: self._credentials.read()[1])
+
+    async def check(self) -> str:
+        """Whose the credentials are, once Google has given a token for them.
+
+        Raises `AttemptFailure`.
+        """
+
+        def run() -> None:
+            credentials, _ = self._credentials.read()
+            try:
+                credentials.refresh(partial(self._auth, timeout=CHECK_SECONDS))
+            except (requests.RequestException, GoogleAuthError, ValueError) as error:
+                raise failure_in(error, "read") from None
+
+        await self._threads.run(run)
+        return self._credentials.owner
 
     async def call(
         self,
@@ -168,10 +186,10 @@ class SheetsApi:
 
 @asynccontextmanager
 async def open_sheets_api(
-    sheets: SheetsSettings, google: GoogleSettings
+    settings: SheetsSettings, credentials: CredentialsSource
 ) -> AsyncIterator[SheetsApi]:
-    """The API, with its threads and connections."""
-    api = SheetsApi(sheets, CredentialsFile(google.credentials_file))
+    """The API for one account, with its threads and connections."""
+    api = SheetsApi(settings, credentials)
     try:
         yield api
     finally:

@@ -3,7 +3,7 @@
 from mirsal_runtime.connector import Connector
 
 from sheets_worker.params import SheetsParams, SheetsResult
-from sheets_worker.process import Desk, open_desk, process_sheet
+from sheets_worker.process import Desk, check_account, open_desk, process_sheet
 
 connector: Connector[SheetsParams, SheetsResult, Desk] = Connector(
     name="google_sheets",
@@ -11,5 +11,6 @@ connector: Connector[SheetsParams, SheetsResult, Desk] = Connector(
     result=SheetsResult,
     open=open_desk,
     send=process_sheet,
+    check=check_account,
     repeatable=True,
 )

@@ -33,6 +33,14 @@ class Bound(NamedTuple):
     stored: bool
 
 
+class Backlog(NamedTuple):
+    """Rows that a tab lacks, of one account; the environment's is that of all workspaces."""
+
+    tab: TabName
+    workspace: str = ""
+    credential_id: str | None = None
+
+
 class Cursor(NamedTuple):
     """A place in the order in which rows went to BigQuery."""
 
@@ -67,6 +75,7 @@ class OverflowStore:
                     [each.row.workspace for each in free],
                     [each.reason for each in free],
                     [each.backfill for each in free],
+                    [each.row.credential_id for each in free],
                 )
         except AWAY as error:
             raise StoreUnavailable(repr(error)) from error
@@ -91,13 +100,20 @@ class OverflowStore:
         """These rows surely are not in BigQuery: they may go anywhere."""
         await self._fetch("unbind_rows", list(keys))
 
-    async def tabs_to_backfill(self) -> list[TabName]:
-        """The tabs that lack rows which are in BigQuery."""
-        return [TabName(*row) for row in await self._fetch("tabs_to_backfill")]
+    async def tabs_to_backfill(self) -> list[Backlog]:
+        """The tabs that lack rows which are in BigQuery, by account."""
+        rows = await self._fetch("tabs_to_backfill")
+        return [
+            Backlog(
+                TabName(row["spreadsheet_id"], row["sheet"]), row["owner"], row["credential_id"]
+            )
+            for row in rows
+        ]
 
-    async def rows_to_backfill(self, tab: TabName, after: Cursor, most: int) -> list[Cursor]:
+    async def rows_to_backfill(self, backlog: Backlog, after: Cursor, most: int) -> list[Cursor]:
         """The next of those rows, in the order in which they came."""
-        rows = await self._fetch("rows_to_backfill", *tab, *after, most)
+        tab, workspace, credential_id = backlog
+        rows = await self._fetch("rows_to_backfill", *tab, *after, most, workspace, credential_id)
         return [Cursor(row["written_at"], row["row_key"]) for row in rows]
 
     @asynccontextmanager

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from mirsal_contracts.credentials import ConnectionCheck
 from mirsal_runtime.attempt import Attempt
 from mirsal_runtime.failures import AttemptFailure, PermanentError
 from mirsal_runtime.postgres import close_pool, open_pool
 from mirsal_runtime.tasks import cancel
+from mirsal_runtime.vault.accounts import Accounts
 
+from sheets_worker.accounts import GoogleChecked, open_google_accounts
 from sheets_worker.appending import append_rows
 from sheets_worker.backfill import Backfill
 from sheets_worker.bigquery.client import BIGQUERY_SCOPES
@@ -22,7 +25,6 @@ from sheets_worker.changing import change_rows
 from sheets_worker.credentials import CredentialsFile
 from sheets_worker.departures import Departures
 from sheets_worker.falling_back import Fallback
-from sheets_worker.google import open_sheets_api
 from sheets_worker.jobs import Answer, Job
 from sheets_worker.overflow_store import OverflowStore
 from sheets_worker.params import SheetsParams, SheetsResult
@@ -62,7 +64,7 @@ class Desk:
 
     def __init__(
         self,
-        calls: Calls,
+        accounts: Accounts[Calls],
         store: SheetStore,
         ledger: CellLedger,
         places: Places,
@@ -70,30 +72,31 @@ class Desk:
         settings: SheetsSettings,
     ) -> None:
         self.places = places
-        self._calls = calls
+        self.accounts = accounts
         self._store = store
         self._ledger = ledger
         self._departures = departures
         self._settings = settings
-        self._writers: dict[TabName, TabWriter] = {}
+        # Writers of a tab by two accounts meet as those of two processes do.
+        self._writers: dict[tuple[TabName, Calls], TabWriter] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def submit(self, name: TabName, job: Job) -> Answer:
-        """Have a job served in its turn; its answer. Raises `AttemptFailure`."""
-        writer = self._writers.get(name)
+    async def submit(self, name: TabName, job: Job, calls: Calls) -> Answer:
+        """Have a job served in its turn, by these calls; its answer. Raises `AttemptFailure`."""
+        writer = self._writers.get((name, calls))
         if writer is None:
             settings = self._settings
             tab = Tab(
                 name,
-                self._calls,
+                calls,
                 self._store,
                 self._ledger,
                 self._departures,
                 settle_seconds=settings.settle_seconds,
             )
             limits = GroupLimits(settings.group_rows, settings.group_bytes, settings.group_seconds)
-            writer = self._writers[name] = TabWriter(tab, _PERFORMS, limits)
-            task = asyncio.create_task(self._run(name, writer))
+            writer = self._writers[name, calls] = TabWriter(tab, _PERFORMS, limits)
+            task = asyncio.create_task(self._run((name, calls), writer))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         writer.add(job)
@@ -103,11 +106,19 @@ class Desk:
         """End all writers; what they were writing is settled by whoever comes next."""
         await cancel(*self._tasks)
 
-    async def _run(self, name: TabName, writer: TabWriter) -> None:
+    async def bring_back(self, name: TabName, job: Job) -> Answer:
+        """Have a row written that comes back, by the account that its node named."""
+        row = job.row
+        if row.credential_id is None:
+            return await self.submit(name, job, self.accounts.own)
+        async with self.accounts.lend(row.workspace, row.credential_id) as calls:
+            return await self.submit(name, job, calls)
+
+    async def _run(self, key: tuple[TabName, Calls], writer: TabWriter) -> None:
         try:
             await writer.run()
         finally:
-            del self._writers[name]
+            del self._writers[key]
 
 
 @asynccontextmanager
@@ -122,16 +133,15 @@ async def open_desk() -> AsyncIterator[Desk]:
     bigquery_credentials = CredentialsFile(google.credentials_file, BIGQUERY_SCOPES)
     try:
         async with (
-            open_sheets_api(settings, google) as api,
             open_quota(process.redis_url, settings) as quota,
+            open_google_accounts(settings, google, quota) as accounts,
             open_bigquery(BigQuerySettings(), lambda: bigquery_credentials.read()[0]) as overflow,
         ):
             places = Places(overflow, overflow_store)
-            calls, ledger = Calls(api, quota), CellLedger(pool)
-            desk = Desk(calls, store, ledger, places, departures, settings)
+            desk = Desk(accounts, store, CellLedger(pool), places, departures, settings)
             upkeep = asyncio.create_task(keep_store_small(store, settings.keep_seconds))
             backfill = Backfill(
-                overflow, overflow_store, desk.submit, poll_seconds=settings.backfill_seconds
+                overflow, overflow_store, desk.bring_back, poll_seconds=settings.backfill_seconds
             )
             returning = asyncio.create_task(backfill.run())
             try:
@@ -145,7 +155,22 @@ async def open_desk() -> AsyncIterator[Desk]:
 
 
 async def process_sheet(params: SheetsParams, attempt: Attempt, desk: Desk) -> SheetsResult:
-    """Serve one command."""
+    """Serve one command, by the account that its node names."""
+    if params.credential_id is None:
+        return await _serve(params, attempt, desk, desk.accounts.own)
+    async with desk.accounts.lend_for(attempt.command, params.credential_id) as calls:
+        return await _serve(params, attempt, desk, calls)
+
+
+async def check_account(asked: ConnectionCheck, attempt: Attempt, desk: Desk) -> GoogleChecked:
+    """Have Google give an account a token."""
+    async with desk.accounts.lend_for(attempt.command, asked.credential_id) as calls:
+        owner = await calls.check()
+        await attempt.claim()
+        return GoogleChecked(account=owner)
+
+
+async def _serve(params: SheetsParams, attempt: Attempt, desk: Desk, calls: Calls) -> SheetsResult:
     tab = tab_of(params)
     row, columns = row_of(params, attempt)
     fallback = Fallback(params, attempt, desk.places, tab, row, columns)
@@ -155,7 +180,7 @@ async def process_sheet(params: SheetsParams, attempt: Attempt, desk: Desk) -> S
     except AttemptFailure as failure:
         return result_of(params, row.key, await fallback.move(failure))
     try:
-        answer = await desk.submit(tab, job)
+        answer = await desk.submit(tab, job, calls)
     except AttemptFailure as failure:
         answer = await fallback.move(failure, job)
     answer = await fallback.confirm(answer, job)
@@ -184,7 +209,7 @@ def row_of(params: SheetsParams, attempt: Attempt) -> tuple[Row, list[Column]]:
     """A command's row. Raises `PermanentError` for a value that does not fit its column's type."""
     command = attempt.command
     values, columns = read_row(params)
-    return Row(command.execution_id, command.workspace, values), columns
+    return Row(command.execution_id, command.workspace, values, params.credential_id), columns
 
 
 def make_job(params: SheetsParams, attempt: Attempt, row: Row, columns: Sequence[Column]) -> Job:

@@ -34,11 +34,15 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row. `key` is its execution's id; a repeated attempt has the same."""
+    """One row. `key` is its execution's id; a repeated attempt has the same.
+
+    `credential_id` names the account that writes it; None: the environment's.
+    """
 
     key: str
     workspace: str
     values: Mapping[str, Value]
+    credential_id: str | None = None
 
 
 class Placed(NamedTuple):

@@ -22,7 +22,8 @@ class GoogleSettings(BaseSettings):
     """Read from the environment.
 
     `credentials_file` is the JSON of a service account or of an authorized user (OAuth client
-    and refresh token); without it nothing is written.
+    and refresh token); without it nothing is written but by credentials of workspaces. These get
+    their tokens from `token_url`, whatever their keys say.
     """
 
     model_config = SettingsConfigDict(
@@ -30,6 +31,7 @@ class GoogleSettings(BaseSettings):
     )
 
     credentials_file: Path | None = None
+    token_url: Url = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 
 
 class SheetsSettings(BaseSettings):

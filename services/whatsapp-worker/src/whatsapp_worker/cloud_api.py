@@ -32,6 +32,7 @@ from whatsapp_worker.settings import WhatsAppSettings
 MOST_BYTES = 256 * 1024
 DNS_SECONDS = 60
 LONGEST_WAIT = 24 * 3_600.0
+CHECK_SECONDS = 10.0
 
 
 class Accepted(NamedTuple):
@@ -39,6 +40,14 @@ class Accepted(NamedTuple):
 
     message_id: str
     wa_id: str | None
+
+
+class Number(NamedTuple):
+    """A phone number as the provider names it."""
+
+    id: str
+    display: str | None
+    name: str | None
 
 
 class _Answer(NamedTuple):
@@ -99,6 +108,7 @@ class CloudApi:
         self.default_region = settings.default_region
         self._sessions = (session, fresh)
         self._url = settings.messages_url
+        self._number_url = settings.number_url
         self._token = settings.token.get_secret_value()
         self._headers = {
             "Authorization": f"Bearer {self._token}",
@@ -133,6 +143,24 @@ class CloudApi:
         finally:
             _call.reset(token)
 
+    async def read_number(self) -> Number:
+        """What the provider says of the phone number. Raises what its answer means."""
+        limit = aiohttp.ClientTimeout(total=CHECK_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=limit, auto_decompress=False) as session,
+                session.get(self._number_url, headers=self._headers, allow_redirects=False) as got,
+            ):
+                answer = _Answer(got.status, got.headers, await _read(got))
+        except (aiohttp.ClientError, OSError) as error:
+            # Without its cause: see `post_message`.
+            raise self._broken(error, written=False) from None
+        found = _parse(answer.body)
+        known = found.get("id")
+        if not 200 <= answer.status < 300 or not isinstance(known, str):
+            raise self._failure_in(*answer) or _bare(answer.status, None)
+        return Number(known, _text(found, "display_phone_number"), _text(found, "verified_name"))
+
     async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> _Answer:
         for session in self._sessions:
             with suppress(_ConnectionGone):
@@ -147,15 +175,22 @@ class CloudApi:
         is_success = 200 <= status < 300
         if is_success and answer.get("messages"):
             return _accepted(answer)
-        retry_after = _seconds_of(headers.get("Retry-After", ""))
-        error = answer.get("error")
-        if isinstance(error, dict):
-            failure = failure_of(status, error, retry_after=retry_after, secret=self._token)
-            if failure is not None:
-                raise failure
+        failure = self._failure_in(status, headers, body)
+        if failure is not None:
+            raise failure
         if is_success:
             return _accepted(answer)
-        raise _bare(status, retry_after)
+        raise _bare(status, _seconds_of(headers.get("Retry-After", "")))
+
+    def _failure_in(
+        self, status: int, headers: Mapping[str, str], body: bytes
+    ) -> AttemptFailure | None:
+        """What Meta's own error in an answer means; None where there is none."""
+        error = _parse(body).get("error")
+        if not isinstance(error, dict):
+            return None
+        retry_after = _seconds_of(headers.get("Retry-After", ""))
+        return failure_of(status, error, retry_after=retry_after, secret=self._token)
 
     def _broken(self, error: Exception, *, written: bool) -> AttemptFailure:
         what = f"{type(error).__name__}: {readable(str(error), self._token)}"
@@ -171,9 +206,8 @@ class CloudApi:
 
 
 @asynccontextmanager
-async def open_cloud_api() -> AsyncIterator[CloudApi]:
-    """The API that the environment describes, with its pool of connections."""
-    settings = WhatsAppSettings()
+async def open_cloud_api(settings: WhatsAppSettings) -> AsyncIterator[CloudApi]:
+    """The API for one number, with its pool of connections."""
     most = settings.connections
     kept = aiohttp.TCPConnector(
         limit=most, keepalive_timeout=settings.idle_seconds, ttl_dns_cache=DNS_SECONDS
@@ -233,12 +267,16 @@ def _parse(body: bytes) -> JsonObject:
     return answer if isinstance(answer, dict) else {}
 
 
+def _text(answer: JsonObject, member: str) -> str | None:
+    """A text of sensible length."""
+    value = answer.get(member)
+    return value if isinstance(value, str) and len(value) <= 512 and value.isprintable() else None
+
+
 def _first(items: object, member: str) -> str | None:
     """A member of the first object of a list, if it is a text of sensible length."""
     if isinstance(items, list) and items and isinstance(items[0], dict):
-        value = items[0].get(member)
-        if isinstance(value, str) and 0 < len(value) <= 512 and value.isprintable():
-            return value
+        return _text(items[0], member) or None
     return None
 
 

@@ -1,15 +1,17 @@
 """The WhatsApp connector, put together."""
 
 from mirsal_runtime.connector import Connector
+from mirsal_runtime.vault.accounts import Accounts
 
-from whatsapp_worker.cloud_api import CloudApi, open_cloud_api
+from whatsapp_worker.accounts import check_account, open_numbers, send_from_account
+from whatsapp_worker.cloud_api import CloudApi
 from whatsapp_worker.params import WhatsAppParams, WhatsAppResult
-from whatsapp_worker.send import send_whatsapp
 
-connector: Connector[WhatsAppParams, WhatsAppResult, CloudApi] = Connector(
+connector: Connector[WhatsAppParams, WhatsAppResult, Accounts[CloudApi]] = Connector(
     name="whatsapp",
     params=WhatsAppParams,
     result=WhatsAppResult,
-    open=open_cloud_api,
-    send=send_whatsapp,
+    open=open_numbers,
+    send=send_from_account,
+    check=check_account,
 )

@@ -35,6 +35,11 @@ class WhatsAppSettings(BaseSettings):
         base = self.base_url.rstrip("/")
         return f"{base}/{self.api_version}/{self.phone_number_id}/messages"
 
+    @property
+    def number_url(self) -> str:
+        """What is known of the number."""
+        return self.messages_url.removesuffix("/messages")
+
     @field_validator("token")
     @classmethod
     def _fits_into_a_header(cls, token: SecretStr) -> SecretStr:

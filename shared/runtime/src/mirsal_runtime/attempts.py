@@ -3,11 +3,12 @@
 import asyncio
 import traceback
 from datetime import UTC, datetime
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import structlog
+from mirsal_contracts.credentials import CHECK_CONNECTION, ConnectionCheck
 from mirsal_contracts.topics import COMMANDS
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mirsal_runtime import statuses, telemetry
 from mirsal_runtime.attempt_spans import begin_attempt, end_attempt
@@ -78,8 +79,10 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
 
     async def _call(self, work: Work, traceparent: str, started_at: datetime) -> Made:
         command = work.command
+        check = self._connector.check if CHECK_CONNECTION in command.config else None
+        model = self._connector.params if check is None else ConnectionCheck
         try:
-            params = self._connector.params.model_validate(command.config)
+            params: Any = model.model_validate(command.config)
         except ValidationError as error:
             return Made(
                 statuses.fail(
@@ -93,14 +96,16 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         self._live[work] = attempt
         try:
             async with timer:
-                result = await self._connector.send(params, attempt, self._resource)
+                result = await (check or self._connector.send)(params, attempt, self._resource)
         except Exception as error:  # noqa: BLE001 - whatever a connector raises has a meaning
             return self._made_of(error, attempt, timer, started_at)
         finally:
             del self._live[work]
         return self._made_of_result(result, attempt, started_at)
 
-    def _made_of_result(self, result: ResultT, attempt: LiveAttempt, started_at: datetime) -> Made:
+    def _made_of_result(
+        self, result: BaseModel, attempt: LiveAttempt, started_at: datetime
+    ) -> Made:
         if attempt.refusal is not None:
             return Made(None, attempt.refusal)
         if not attempt.claimed:
@@ -131,6 +136,9 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         failure = failure_of(error, claimed=attempt.claimed, timed_out=timer.expired())
         if attempt.claimed and self._connector.repeatable and isinstance(failure, OutcomeUnknown):
             failure = RetryableError(failure.code, failure.message, details=failure.details)
+        if CHECK_CONNECTION in attempt.command.config:
+            # Its answer is that it does not work: nothing is tried again, nobody has to act.
+            failure = PermanentError(failure.code, failure.message, details=failure.details)
         claimed = attempt.claimed and not self._connector.repeatable
         return Made(statuses.fail(attempt.command, failure, started_at), claimed=claimed)
 

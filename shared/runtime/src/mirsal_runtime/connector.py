@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from mirsal_contracts.credentials import ConnectionCheck
 from mirsal_contracts.nodes.config import NodeConfig
 from pydantic import BaseModel
 
@@ -23,7 +24,9 @@ class Connector(Generic[ParamsT, ResultT, ResourceT]):
     `invalid_params`. `open` gives the resource (a connection pool, say) that every call of
     `send` shares for the process's life. `repeatable` says that a second effect is as good as
     one: such a connector never reports an unconfirmed outcome. `ordered` has commands whose
-    records have the same key served one after the other.
+    records have the same key served one after the other. `check` connects with the account of a
+    credential, without any other effect; it claims its attempt last, and what it raises is its
+    outcome (docs/decisions/0030).
     """
 
     name: str
@@ -33,3 +36,4 @@ class Connector(Generic[ParamsT, ResultT, ResourceT]):
     send: Callable[[ParamsT, Attempt, ResourceT], Awaitable[ResultT]]
     repeatable: bool = False
     ordered: bool = False
+    check: Callable[[ConnectionCheck, Attempt, ResourceT], Awaitable[BaseModel]] | None = None

@@ -36,6 +36,8 @@ CHANGES: Final[Mapping[Route, Action]] = {
     ("POST", f"{_API}/keys"): Action.KEY_MADE,
     ("POST", f"{_API}/key/{{keyId}}/rotate"): Action.KEY_ROTATED,
     ("DELETE", f"{_API}/key/{{keyId}}"): Action.KEY_REVOKED,
+    ("PUT", f"{_API}/credential/{{credentialId}}"): Action.CREDENTIAL_SAVED,
+    ("DELETE", f"{_API}/credential/{{credentialId}}"): Action.CREDENTIAL_DELETED,
 }
 READS: Final[Mapping[Route, Action]] = {
     ("GET", f"{_API}/lead/{{leadId}}"): Action.LEAD_READ,
@@ -52,5 +54,6 @@ UNRECORDED: Final[Mapping[Route, str]] = {
     ("POST", f"{_API}/whatsapp/send"): _START,
     ("POST", f"{_API}/google-sheets/process"): _START,
     ("POST", f"{_API}/code/execute"): _START,
+    ("POST", f"{_API}/credential/{{credentialId}}/check"): _START,
     ("POST", f"{_API}/code/check"): "it looks at a text and changes nothing",
 }

@@ -36,6 +36,8 @@ class Action(StrEnum):
     WEBHOOK_ROTATED = "webhook.rotated"
     WEBHOOK_TESTED = "webhook.tested"
     WEBHOOK_REDELIVERED = "webhook.redelivered"
+    CREDENTIAL_SAVED = "credential.saved"
+    CREDENTIAL_DELETED = "credential.deleted"
     WORKSPACE_LIMITED = "workspace.limited"
     AUDIT_READ = "audit.read"
     AUDIT_EXPORTED = "audit.exported"

@@ -37,6 +37,8 @@ class Scope(StrEnum):
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
     AUDIT_READ = "audit:read"
+    CREDENTIALS_READ = "credentials:read"
+    CREDENTIALS_WRITE = "credentials:write"
 
 
 Route: TypeAlias = tuple[str, str]
@@ -60,6 +62,8 @@ LEAST_ROLES: Final[Mapping[Scope, Role]] = {
     Scope.KEYS_READ: Role.OWNER,
     Scope.KEYS_WRITE: Role.OWNER,
     Scope.AUDIT_READ: Role.OWNER,
+    Scope.CREDENTIALS_READ: Role.EDITOR,
+    Scope.CREDENTIALS_WRITE: Role.OWNER,
 }
 
 _API: Final = "/api/automation"
@@ -118,6 +122,11 @@ GUARDED: Final[Mapping[Route, Scope]] = {
     ("POST", f"{_API}/key/{{keyId}}/rotate"): Scope.KEYS_WRITE,
     ("DELETE", f"{_API}/key/{{keyId}}"): Scope.KEYS_WRITE,
     ("GET", f"{_API}/audit"): Scope.AUDIT_READ,
+    ("GET", f"{_API}/credentials"): Scope.CREDENTIALS_READ,
+    ("GET", f"{_API}/credential/{{credentialId}}"): Scope.CREDENTIALS_READ,
+    ("PUT", f"{_API}/credential/{{credentialId}}"): Scope.CREDENTIALS_WRITE,
+    ("DELETE", f"{_API}/credential/{{credentialId}}"): Scope.CREDENTIALS_WRITE,
+    ("POST", f"{_API}/credential/{{credentialId}}/check"): Scope.CREDENTIALS_WRITE,
 }
 OPEN: Final[frozenset[Route]] = frozenset(
     {

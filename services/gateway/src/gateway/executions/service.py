@@ -9,6 +9,8 @@ from mirsal_contracts.workflows import Graph, Node
 
 from gateway.auth.schemas import Principal
 from gateway.bodies import Json, fit
+from gateway.credentials.references import find_faults
+from gateway.credentials.store import CredentialStore
 from gateway.executions.schemas import (
     RESTING_STATUSES,
     CheckCode,
@@ -39,20 +41,24 @@ _FIRST_ID = UUID(int=0)
 class DirectCalls:
     """Starts runs of one node. Raises `Problem` and `DatabaseUnavailable`."""
 
-    def __init__(self, finder: FactFinder, launcher: Launcher) -> None:
+    def __init__(
+        self, finder: FactFinder, launcher: Launcher, credentials: CredentialStore
+    ) -> None:
         self._finder = finder
+        self._credentials = credentials
         self._launcher = launcher
 
     async def send(self, call: Call, connector: str, body: Json | Problem) -> ExecutionStarted:
         """Have `connector` do what the body's config says."""
         wanted = fit(SendOne, body)
-        return await self._start(call, self._resolve(call, connector, wanted, body))
+        return await self.start(call, self._resolve(call, connector, wanted, body))
 
     async def check_code(self, call: Call, body: Json | Problem) -> ExecutionStarted:
         """Have the code runner read a code without running it: for no lead, of a workflow."""
-        return await self._start(call, self._resolve_check(call, fit(CheckCode, body), body))
+        return await self.start(call, self._resolve_check(call, fit(CheckCode, body), body))
 
-    async def _start(self, call: Call, resolving: Awaitable[Order]) -> ExecutionStarted:
+    async def start(self, call: Call, resolving: Awaitable[Order]) -> ExecutionStarted:
+        """Start a run of one node, whose order comes without ids."""
         deadlines = Deadlines.from_now()
         try:
             async with asyncio.timeout_at(deadlines.read):
@@ -88,6 +94,7 @@ class DirectCalls:
         (lead,) = await self._require(call.caller, question)
         node = Node(id=wanted.node_id, type=connector, config=wanted.config)
         faults = list(check_config(node, at="/config", known=(), before=None))
+        faults = faults or await find_faults(self._credentials, workspace, [("/config", node)])
         if faults:
             raise invalid(faults)
         if lead is None:

@@ -5,6 +5,8 @@ from uuid import uuid4
 
 from gateway.audit.origins import origin_of
 from gateway.auth.schemas import Principal
+from gateway.credentials import references
+from gateway.credentials.store import CredentialStore
 from gateway.paging import Cursor, cut_page, read_cursor, read_number
 from gateway.problems import access_denied, invalid, moved_on, not_found
 from gateway.workflows.schemas import (
@@ -22,8 +24,9 @@ from gateway.workflows.validation import find_faults
 class Workflows:
     """What callers may do with the workflows of their workspace. Raises `Problem`."""
 
-    def __init__(self, store: WorkflowStore) -> None:
+    def __init__(self, store: WorkflowStore, credentials: CredentialStore) -> None:
         self._store = store
+        self._credentials = credentials
 
     async def save(
         self,
@@ -39,6 +42,9 @@ class Workflows:
         stands for a workflow that there is not yet.
         """
         faults = find_faults(draft)
+        if not faults:
+            nodes = [(f"/nodes/{index}/config", node) for index, node in enumerate(draft.nodes)]
+            faults = await references.find_faults(self._credentials, caller.workspace, nodes)
         if faults:
             raise invalid(faults)
         saved = await self._store.save(origin_of(caller), workflow_id, draft, expected)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mirsal_contracts.credentials import CHECK_CONNECTION
 from mirsal_contracts.message import JsonObject
 from mirsal_contracts.statuses import Fault
 from mirsal_expressions import ExpressionError, evaluate_condition, render_value
@@ -66,7 +67,7 @@ def _with_lead_members(config: JsonObject, step: Step, request: RunRequest) -> J
 
 
 def _with_recipient(config: JsonObject, step: Step, request: RunRequest) -> JsonObject:
-    if step.kind.recipient is None:
+    if step.kind.recipient is None or CHECK_CONNECTION in config:
         return config
     recipient = config.get("to")
     if recipient is None:

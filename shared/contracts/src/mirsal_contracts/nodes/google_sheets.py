@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
+from mirsal_contracts.credentials import CredentialId
 from mirsal_contracts.nodes.config import NodeConfig
 
 Operation: TypeAlias = Literal[
@@ -16,7 +17,7 @@ Text = Annotated[str, Field(min_length=1, max_length=2048)]
 CellValue: TypeAlias = Annotated[str, Field(max_length=500_000)] | bool | int | float | None
 
 RESERVED_PREFIX = "_mirsal_"
-_OF_ALL = frozenset({"operation", "spreadsheet_id", "sheet", "time_zone"})
+_OF_ALL = frozenset({"operation", "spreadsheet_id", "sheet", "time_zone", "credential_id"})
 _OF_ROWS = frozenset({"values", "types", "on_unavailable", "patience_seconds", "backfill"})
 _MEMBERS: Mapping[Operation, frozenset[str]] = {
     "append": _OF_ROWS,
@@ -47,7 +48,7 @@ class GoogleSheetsConfig(NodeConfig):
     zone of times (default: the lead's). When the sheet cannot take a row for longer than
     `patienceSeconds`, or is full, the row goes to BigQuery, and back to the sheet later unless
     `backfill` is false; when it was deleted or is no longer shared, `onUnavailable` says whether
-    it goes there too, or waits for a person.
+    it goes there too, or waits for a person. `credentialId` names the account (type `google`).
     """
 
     operation: Operation
@@ -66,6 +67,7 @@ class GoogleSheetsConfig(NodeConfig):
     on_unavailable: Literal["fallback", "park"] = "park"
     patience_seconds: Annotated[float, Field(ge=0, le=600)] = 60.0
     backfill: bool = True
+    credential_id: CredentialId | None = None
 
     @model_validator(mode="after")
     def _fits_its_operation(self) -> "GoogleSheetsConfig":

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from mirsal_contracts.credentials import CredentialType
 from mirsal_contracts.message import JsonObject
 from mirsal_contracts.nodes.code import CodeConfig
 from mirsal_contracts.nodes.condition import ConditionConfig
@@ -24,7 +25,8 @@ class NodeType(NamedTuple):
     `verbatim_members` are neither, and taken as they stand. `outcomes` are the values that `when`
     may have on its connections. `key_members` name, once rendered, what only one process may work
     on at a time: the commands' Kafka key is made of them, and is the run's id where there are
-    none. `lead_members` are members of the config that default to one of the lead's.
+    none. `lead_members` are members of the config that default to one of the lead's. `credential`
+    is the type of account that the config's `credentialId` may name.
     """
 
     config: type[NodeConfig]
@@ -39,6 +41,7 @@ class NodeType(NamedTuple):
     timeout_seconds: float = 15.0
     key_members: tuple[str, ...] = ()
     lead_members: Mapping[str, str] = MappingProxyType({})
+    credential: CredentialType | None = None
 
     def command_key(self, config: JsonObject, run_id: str) -> str:
         """The Kafka key of a command with this rendered config."""
@@ -46,21 +49,33 @@ class NodeType(NamedTuple):
         return "/".join(map(str, parts)) if parts else run_id
 
 
+_CREDENTIAL_ID = frozenset({"credentialId"})
+
 NODE_TYPES: Mapping[str, NodeType] = {
     "email": NodeType(
         EmailConfig,
         channel="email",
         recipient="email",
         html_members=frozenset({"html"}),
+        verbatim_members=_CREDENTIAL_ID,
         timeout_seconds=30.0,
+        credential="smtp",
     ),
-    "whatsapp": NodeType(WhatsAppConfig, channel="whatsapp", recipient="phone"),
+    "whatsapp": NodeType(
+        WhatsAppConfig,
+        channel="whatsapp",
+        recipient="phone",
+        verbatim_members=_CREDENTIAL_ID,
+        credential="whatsapp",
+    ),
     "google_sheets": NodeType(
         GoogleSheetsConfig,
         on_unconfirmed="resend",
         timeout_seconds=120.0,
         key_members=("spreadsheetId", "sheet"),
         lead_members=MappingProxyType({"timeZone": "timeZone"}),
+        verbatim_members=_CREDENTIAL_ID,
+        credential="google",
     ),
     "condition": NodeType(
         ConditionConfig,

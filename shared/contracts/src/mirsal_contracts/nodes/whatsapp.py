@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
+from mirsal_contracts.credentials import CredentialId
 from mirsal_contracts.nodes.config import NodeConfig
 
 Text = Annotated[str, Field(min_length=1, max_length=100_000)]
@@ -48,13 +49,17 @@ class Interactive(NodeConfig):
 
 
 class WhatsAppConfig(NodeConfig):
-    """Send one WhatsApp message. `to` defaults to the lead's phone number."""
+    """Send one WhatsApp message. `to` defaults to the lead's phone number.
+
+    `credentialId` names the account (type `whatsapp`) that sends it.
+    """
 
     to: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     text: Text | None = None
     template: Template | None = None
     media: Media | None = None
     interactive: Interactive | None = None
+    credential_id: CredentialId | None = None
 
     @model_validator(mode="after")
     def _holds_one_message(self) -> "WhatsAppConfig":

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mirsal_runtime.vault.keys import write_new_key
 
 from mirsal_testing.servers.cache import repository_folder
 from mirsal_testing.servers.processes import find_process
@@ -37,12 +40,18 @@ class StateFolder:
         self.env = self.root / "env"
         # Ports, secrets and which one-off jobs are done: kept over `down`.
         self.kept = self.root / "kept.json"
+        # A file, so that its keys can be rotated while everything runs.
+        self.vault_keys = self.root / "vault-keys"
         self.lock = self.root / "supervisor.lock"
         self.status = self.run / "status.json"
 
     def make(self) -> None:
         for folder in (self.logs, self.run, self.data):
             folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(self.vault_keys, flags, 0o600), "w") as file:
+                file.write(write_new_key("local-1") + "\n")
 
     def log_of(self, name: str) -> Path:
         return self.logs / f"{name}.log"

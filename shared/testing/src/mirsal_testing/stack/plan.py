@@ -132,11 +132,17 @@ class Plan:
             **self._table.defaults,
             "MIRSAL_WEBHOOK_KEYS": keys,
             **secrets,
+            **self._vault(),
             **self._given,
             **self._outward,
             **self.servers.urls(),
             "MIRSAL_STATE_DIR": str(self._folder.root),
         }
+
+    def _vault(self) -> dict[str, str]:
+        if self._given.get("MIRSAL_VAULT_KEYS"):
+            return {}
+        return {"MIRSAL_VAULT_KEYS_FILE": str(self._folder.vault_keys)}
 
     def _job(
         self, name: str, arguments: tuple[str, ...], packages: tuple[str, ...], server: Server

@@ -92,7 +92,7 @@ PLATFORM = Table(
                 "MIRSAL_SMTP_PORT": "{MIRSAL_SIMULATOR_SMTP_PORT}",
                 "MIRSAL_INBOX_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_INBOX_PORT}",
             },
-            defaults={"MIRSAL_SMTP_TLS": "none"},
+            defaults={"MIRSAL_SMTP_TLS": "none", "MIRSAL_SMTP_PRIVATE_HOSTS": "true"},
         ),
         Simulator(
             "whatsapp-simulator",
@@ -130,6 +130,7 @@ PLATFORM = Table(
             ports=("MIRSAL_SIMULATOR_SHEETS_PORT",),
             gives={
                 "MIRSAL_SHEETS_BASE_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_SHEETS_PORT}",
+                "MIRSAL_GOOGLE_TOKEN_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_SHEETS_PORT}/token",
                 "MIRSAL_SHEETS_TOKEN_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_SHEETS_PORT}/token",
                 "MIRSAL_SHEETS_SIMULATOR_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_SHEETS_PORT}",
                 # The simulator writes it, with a key that it makes, before it is ready.

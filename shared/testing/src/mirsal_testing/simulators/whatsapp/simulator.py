@@ -6,6 +6,7 @@ The checks, the rules, the record and the control API have modules of their own.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ from mirsal_testing.simulators.whatsapp.templates import Template, TemplateRegis
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from typing import Self
+
+NUMBER_PATH = re.compile(r"/v\d+\.\d+/\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,24 @@ class WhatsAppSimulator:
             if request.method != "POST":
                 return answer_error(unsupported(request.method.lower(), path.split("/")[-2]))
             return await self._take(request, path)
+        if request.method == "GET" and NUMBER_PATH.fullmatch(path):
+            return self._describe(path.rpartition("/")[2], request.headers)
         return await self._control.answer(request)
+
+    def _describe(self, phone_number_id: str, headers: Mapping[str, str]) -> web.StreamResponse:
+        """What Meta says of a phone number to whoever has a token for it."""
+        try:
+            self._account.check(headers.get("Authorization", ""), phone_number_id)
+        except MetaError as error:
+            return answer_error(error)
+        return answer_json(
+            {
+                "verified_name": "Mirsal",
+                "display_phone_number": "+20 100 000 0001",
+                "quality_rating": "GREEN",
+                "id": phone_number_id,
+            }
+        )
 
     async def _take(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         body = await request.read()

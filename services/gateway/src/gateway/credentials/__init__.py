@@ -1,0 +1,1 @@
+"""Accounts of workspaces at providers: written, never read back (docs/CREDENTIALS.md)."""
