@@ -43,8 +43,7 @@ async def read_log(owner: Gateway, **query: Any) -> list[Row]:
     asked = {name: value for name, value in query.items() if value}
     answer = await owner.client.get(f"{API}/audit", params={"limit": 200, **asked})
     assert answer.status_code == 200, answer.text
-    items: list[Row] = answer.json()["items"]
-    return items
+    return list(answer.json()["items"])
 
 
 async def save_lead(owner: Gateway) -> tuple[httpx.Response, str]:
