@@ -23,13 +23,14 @@ BUSY_SECONDS = 5.0
 class Envelope:
     """A mail whose recipients the server has accepted: only its content is left to be written."""
 
-    def __init__(self, connection: SMTP, mail: Mail) -> None:
+    def __init__(self, connection: SMTP, mail: Mail, secret: str) -> None:
         self._connection = connection
         self._mail = mail
+        self._secret = secret
 
     async def write(self, seconds: float) -> str:
         """Write the content; the server's last reply. For what it raises see `smtp.write`."""
-        return await smtp.write(self._connection, self._mail.content, seconds)
+        return hide(self._secret, await smtp.write(self._connection, self._mail.content, seconds))
 
 
 class Mailer:
@@ -53,10 +54,10 @@ class Mailer:
         `smtp.connect` and `smtp.address` do. The connection is kept afterwards, unless it is
         broken; a mail that was not written is withdrawn from it.
         """
-        async with self._slot(patience):
+        async with self._slot(patience), self._secretive() as secret:
             connection = await self._offer(mail)
             try:
-                yield Envelope(connection, mail)
+                yield Envelope(connection, mail, secret)
             except Exception:
                 await self._withdraw(connection)
                 raise
@@ -78,6 +79,17 @@ class Mailer:
             self._say_goodbye(self._kept.popleft()[1])
         if self._goodbyes:
             await asyncio.wait(self._goodbyes)
+
+    @asynccontextmanager
+    async def _secretive(self) -> AsyncIterator[str]:
+        """Failures without the password, which a server may repeat at any step."""
+        secret = self.settings.password.get_secret_value()
+        try:
+            yield secret
+        except AttemptFailure as failure:
+            failure.message = hide(secret, failure.message)
+            failure.args = (f"{failure.code}: {failure.message}",)
+            raise
 
     @asynccontextmanager
     async def _slot(self, patience: float) -> AsyncIterator[None]:
@@ -164,6 +176,11 @@ class Mailer:
         task = asyncio.create_task(_quit(connection))
         self._goodbyes.add(task)
         task.add_done_callback(self._goodbyes.discard)
+
+
+def hide(secret: str, text: str) -> str:
+    """The text without the secret, if there is one."""
+    return text.replace(secret, "[secret]") if secret else text
 
 
 @asynccontextmanager

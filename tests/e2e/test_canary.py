@@ -1,0 +1,152 @@
+"""Secrets planted in every kind of credential are in no topic, table, log or answer afterwards."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mirsal_testing.rest import RestClient
+    from mirsal_testing.simulators.sheets import SheetsSimulatorClient
+    from mirsal_testing.simulators.smtp.client import InboxClient
+    from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
+    from mirsal_testing.stack import Stack
+
+    from tests.e2e.conftest import People
+
+pytestmark = pytest.mark.e2e
+
+CANARY = "canary" + secrets.token_hex(12)
+ONCE = {"attempts": 1}
+
+
+def in_any(texts: Sequence[str], found: object) -> bool:
+    held = found if isinstance(found, bytes) else str(found).encode()
+    return any(text.encode() in held for text in texts)
+
+
+async def find_in_tables(stack: Stack, texts: Sequence[str]) -> list[str]:
+    """The tables with a row that holds one of the texts, as text or as bytes."""
+    sql = await asyncpg.connect(stack.environment["DATABASE_URL"])
+    try:
+        tables = await sql.fetch(
+            "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        )
+        found = []
+        for table in tables:
+            rows = await sql.fetch(f"SELECT * FROM {table['name']}")  # noqa: S608 - the catalogue's
+            if any(in_any(texts, value) for row in rows for value in row.values()):
+                found.append(str(table["name"]))
+        assert len(tables) > 20
+        return found
+    finally:
+        await sql.close()
+
+
+async def find_in_topics(stack: Stack, texts: Sequence[str]) -> tuple[list[str], int]:
+    """The topics with a record that holds one of the texts, and how many records there are."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=stack.environment["KAFKA_BOOTSTRAP_SERVERS"],
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        consumer.subscribe(pattern="^[a-z].*")
+        found, count, empty = set(), 0, 0
+        while empty < 3:
+            polled = await consumer.getmany(timeout_ms=1000)
+            empty = 0 if polled else empty + 1
+            for partition, records in polled.items():
+                count += len(records)
+                for record in records:
+                    held = [record.key or b"", record.value or b"", repr(record.headers).encode()]
+                    if in_any(texts, b"".join(held)):
+                        found.add(partition.topic)
+        return sorted(found), count
+    finally:
+        await consumer.stop()
+
+
+def find_in_logs(stack: Stack, texts: Sequence[str]) -> list[str]:
+    logs = list(stack.folder.logs.glob("*.log"))
+    assert len(logs) > 5
+    return [log.name for log in logs if in_any(texts, log.read_bytes())]
+
+
+async def test_no_secret_of_a_credential_is_found_anywhere(
+    api: RestClient,
+    stack: Stack,
+    inbox: InboxClient,
+    whatsapp: WhatsAppSimulatorClient,
+    sheets: SheetsSimulatorClient,
+    people: People,
+) -> None:
+    key = dict((await sheets.credentials())["serviceAccount"])
+    pem = key["private_key"].splitlines()[3]
+    texts = (CANARY, pem)
+    accounts: dict[str, dict[str, Any]] = {
+        "c-mail": {
+            "type": "smtp", "host": "127.0.0.1", "tls": "none", "username": "mirsal",
+            "port": int(stack.environment["MIRSAL_SMTP_PORT"]), "password": CANARY,
+            "from": "canary@acme.example",
+        },
+        "c-chat": {"type": "whatsapp", "token": CANARY, "phoneNumberId": "100000000000007"},
+        "c-rows": {"type": "google", "key": key},
+        "c-user": {
+            "type": "google",
+            "key": {
+                "type": "authorized_user", "client_id": "c", "client_secret": CANARY,
+                "refresh_token": CANARY,
+            },
+        },
+    }  # fmt: skip
+    answers: list[object] = []
+    for name, account in accounts.items():
+        answers.append(await api.call("PUT", f"/credential/{name}", json={"account": account}))
+        path = f"/credential/{name}/check"
+        checked = await api.call("POST", path, params={"wait": "20s"})
+        assert checked["works"] is (name != "c-user"), checked
+        answers.append(checked)
+    spreadsheet = await sheets.add_spreadsheet()
+    row = {"operation": "append", "spreadsheetId": spreadsheet, "sheet": "S", "values": {"n": "1"}}
+    nodes = [
+        ("mail", "email", {"subject": "s", "body": "b", "credentialId": "c-mail"}),
+        ("chat", "whatsapp", {"text": "t", "credentialId": "c-chat"}),
+        ("row", "google_sheets", {**row, "credentialId": "c-rows"}),
+    ]
+    drafts = [{"id": i, "type": t, "config": c, "retry": ONCE} for i, t, c in nodes]
+    joins = [{"from": "mail", "to": "chat"}, {"from": "chat", "to": "row"}]
+    await api.publish("canary", {"name": "Canary", "nodes": drafts, "connections": joins})
+    person = await people.make()
+    run = await api.wait_for_run(await api.start_run("canary", person.id), seconds=60)
+    assert run["status"] == "succeeded", run
+    (message,) = await whatsapp.messages(to=person.wa_id)
+    answers.append(run)
+    # Providers that fail, and say in their errors what they were sent.
+    other = await people.make()
+    await inbox.fail_next("mail", 535, f"5.7.8 wrong: {CANARY}", times=9)
+    error = {"code": 190, "message": f"bad token {CANARY}"}
+    await whatsapp.add_rules({"match": {"to": other.phone}, "action": {"error": error}})
+    for name, node in zip(("m", "c"), drafts, strict=False):
+        await api.publish(f"canary-{name}", {"name": "Canary", "nodes": [node]})
+        run_id = await api.start_run(f"canary-{name}", other.id)
+        answers.append(await api.wait_for_run(run_id, seconds=60))
+    await inbox.clear_rules()
+    topics, count = await find_in_topics(stack, texts)
+    assert count > 10
+    assert not topics
+    assert not await find_in_tables(stack, texts)
+    assert not find_in_logs(stack, texts)
+    assert not in_any(texts, answers)
+    # That they are looked for in the right way: what is no secret is found.
+    assert await find_in_tables(stack, ["canary@acme.example"])
+    assert (await find_in_topics(stack, ["c-chat"]))[0]
+    assert message
