@@ -81,18 +81,9 @@ def find_in_logs(stack: Stack, texts: Sequence[str]) -> list[str]:
     return [log.name for log in logs if in_any(texts, log.read_bytes())]
 
 
-async def test_no_secret_of_a_credential_is_found_anywhere(
-    api: RestClient,
-    stack: Stack,
-    inbox: InboxClient,
-    whatsapp: WhatsAppSimulatorClient,
-    sheets: SheetsSimulatorClient,
-    people: People,
-) -> None:
-    key = dict((await sheets.credentials())["serviceAccount"])
-    pem = key["private_key"].splitlines()[3]
-    texts = (CANARY, pem)
-    accounts: dict[str, dict[str, Any]] = {
+def make_accounts(stack: Stack, key: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """An account of each kind, with the canary for its secret."""
+    return {
         "c-mail": {
             "type": "smtp", "host": "127.0.0.1", "tls": "none", "username": "mirsal",
             "port": int(stack.environment["MIRSAL_SMTP_PORT"]), "password": CANARY,
@@ -108,14 +99,10 @@ async def test_no_secret_of_a_credential_is_found_anywhere(
             },
         },
     }  # fmt: skip
-    answers: list[object] = []
-    for name, account in accounts.items():
-        answers.append(await api.call("PUT", f"/credential/{name}", json={"account": account}))
-        path = f"/credential/{name}/check"
-        checked = await api.call("POST", path, params={"wait": "20s"})
-        assert checked["works"] is (name != "c-user"), checked
-        answers.append(checked)
-    spreadsheet = await sheets.add_spreadsheet()
+
+
+def make_nodes(spreadsheet: str) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """A mail, a message and a row, one after the other, each by its credential."""
     row = {"operation": "append", "spreadsheetId": spreadsheet, "sheet": "S", "values": {"n": "1"}}
     nodes = [
         ("mail", "email", {"subject": "s", "body": "b", "credentialId": "c-mail"}),
@@ -124,6 +111,29 @@ async def test_no_secret_of_a_credential_is_found_anywhere(
     ]
     drafts = [{"id": i, "type": t, "config": c, "retry": ONCE} for i, t, c in nodes]
     joins = [{"from": "mail", "to": "chat"}, {"from": "chat", "to": "row"}]
+    return drafts, joins
+
+
+async def test_no_secret_of_a_credential_is_found_anywhere(
+    api: RestClient,
+    stack: Stack,
+    inbox: InboxClient,
+    whatsapp: WhatsAppSimulatorClient,
+    sheets: SheetsSimulatorClient,
+    people: People,
+) -> None:
+    key = dict((await sheets.credentials())["serviceAccount"])
+    pem = key["private_key"].splitlines()[3]
+    texts = (CANARY, pem)
+    answers: list[object] = []
+    for name, account in make_accounts(stack, key).items():
+        answers.append(await api.call("PUT", f"/credential/{name}", json={"account": account}))
+        path = f"/credential/{name}/check"
+        checked = await api.call("POST", path, params={"wait": "20s"})
+        assert checked["works"] is (name != "c-user"), checked
+        answers.append(checked)
+    spreadsheet = await sheets.add_spreadsheet()
+    drafts, joins = make_nodes(spreadsheet)
     await api.publish("canary", {"name": "Canary", "nodes": drafts, "connections": joins})
     person = await people.make()
     run = await api.wait_for_run(await api.start_run("canary", person.id), seconds=60)
