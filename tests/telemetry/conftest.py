@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,12 +129,24 @@ class Scenario:
         await self._whatsapp.fail_next(131000, times=1)
         run_id = await self._run("failed", chat_node(attempts=1))
         await self._api.wait_for_run(run_id, among=frozenset({"failed"}))
+        await self._wait_read(datetime.now(UTC))
         self._found.stack.kill("orchestrator")
         await self._found.stack.wait_ready()
         await self._api.call("POST", f"/run/{run_id}/retry")
         self._found.runs["failed"] = await self._api.wait_for_run(
             run_id, among=frozenset({"succeeded"})
         )
+
+    async def _wait_read(self, since: datetime) -> None:
+        """Until Kafka knows that the orchestrator is done with all: its successor will read none
+        of it again, and knows no run and no graph."""
+        async with asyncio.timeout(20):
+            while True:
+                seen = await self._api.call("GET", "/queue/status")
+                lags = [each["lag"] for each in seen["topics"] if each["group"] == "orchestrator"]
+                if datetime.fromisoformat(seen["observedAt"]) > since and not any(lags):
+                    return
+                await asyncio.sleep(0.2)
 
     async def _parked_and_overflowed(self) -> None:
         for name, config in (("parked", {}), ("overflowed", {"onUnavailable": "fallback"})):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _DOWN_SECONDS = 75.0
 _POLL = 0.05
 _DEATH_SECONDS = 5.0
+_STOP_SECONDS = 1.0
 _DEATH_POLL = 0.002
 
 
@@ -178,8 +179,16 @@ class Stack:
         return int(process.pid)
 
     def pause(self, name: str, index: int = 1) -> None:
-        """SIGSTOP to a process and its children."""
-        signal_tree(self._process(name, index), signal.SIGSTOP)
+        """SIGSTOP to a process and its children; returns once it stands still.
+
+        Raises `StackError` if it does not within a second.
+        """
+        process = self._process(name, index)
+        signal_tree(process, signal.SIGSTOP)
+        give_up = time.monotonic() + _STOP_SECONDS
+        while process.status() != psutil.STATUS_STOPPED:
+            if time.monotonic() > give_up:
+                raise StackError(f"{name} number {index} does not stop")
 
     def resume(self, name: str, index: int = 1) -> None:
         """SIGCONT after `pause`."""
