@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from mirsal_runtime.public_addresses import NotPublic, connect_public, is_public
+from mirsal_runtime.public_addresses import NotPublic, connect_public, is_public_text
 from mirsal_runtime.vault.keys import (
     GivenKeys,
     KeysUnusable,
@@ -138,15 +138,16 @@ def test_two_keys_may_not_have_one_id() -> None:
         "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0",
         "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:a00:1",
         "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2001:db8::1", "localhost", "",
+        "168.63.129.16", "::ffff:168.63.129.16", "192.88.99.1", "2606::5efe:7f00:1",
     ],
 )  # fmt: skip
 def test_addresses_that_are_nobody_elses_are_not_public(address: str) -> None:
-    assert not is_public(address)
+    assert not is_public_text(address)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
 def test_addresses_of_others_are_public(address: str) -> None:
-    assert is_public(address)
+    assert is_public_text(address)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1"])

@@ -3,6 +3,7 @@
 Nothing here travels through Kafka: messages name a credential by its id.
 """
 
+from abc import abstractmethod
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import (
@@ -58,9 +59,9 @@ class Account(_Secretive):
     type: CredentialType
 
     @property
+    @abstractmethod
     def summary(self) -> str:
         """Which account it is, without its secrets."""
-        raise NotImplementedError
 
 
 class SmtpAccount(Account):

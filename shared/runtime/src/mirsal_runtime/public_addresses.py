@@ -5,11 +5,9 @@ Names are resolved once: what is judged is what is connected to, whatever a name
 
 import asyncio
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Final
+from ipaddress import IPv6Address, ip_address
 
-# Global by the registry, but they carry an IPv4 address that need not be.
-_CARRIERS: Final = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
+from mirsal_runtime.outbound_rules import is_public
 
 
 class NotPublic(Exception):
@@ -19,18 +17,18 @@ class NotPublic(Exception):
         super().__init__("it has no public address")
 
 
-def is_public(address: str) -> bool:
-    """Whether an address may be anybody's: not this machine, a private network, a cloud's own."""
+def is_public_text(address: str) -> bool:
+    """Whether an address, as a look-up gives it, is a public one by `outbound_rules`.
+
+    An IPv4 address that is written as IPv6 is judged as what it is.
+    """
     try:
-        found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+        found = ip_address(address)
     except ValueError:
         return False
-    if isinstance(found, IPv6Address):
-        if found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
-        elif any(found in network for network in _CARRIERS):
-            return False
-    return found.is_global and not found.is_multicast
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return is_public(found)
 
 
 async def connect_public(host: str, port: int) -> socket.socket:
@@ -40,7 +38,7 @@ async def connect_public(host: str, port: int) -> socket.socket:
     """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    public = [each for each in found if is_public(str(each[4][0]))]
+    public = [each for each in found if is_public_text(str(each[4][0]))]
     if not public:
         raise NotPublic
     failure: OSError | None = None
