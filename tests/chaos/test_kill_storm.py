@@ -1,4 +1,5 @@
-"""Every process is killed at work; every accepted run ends, and nobody is written to twice.
+"""Every process is killed at work; every accepted run ends, nobody is written to twice, and each
+run's trace is whole.
 
 `MIRSAL_CHAOS_SECONDS` makes it longer: then the round of kills begins again.
 """
@@ -14,12 +15,15 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from mirsal_testing.otlp import OtlpReceiver
+from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
 from mirsal_testing.stack import Stack
 from mirsal_testing.storm.records import open_records
 from mirsal_testing.storm.scene import NODES, prepare
 from mirsal_testing.storm.strikes import Strike, strike
 from mirsal_testing.storm.verdict import judge
 from mirsal_testing.storm.witness import open_witness
+from mirsal_testing.traces import judge_traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +42,8 @@ DONE_SECONDS = 10.0
 FAULTS_SHOWN = 10
 SETTINGS = {"MIRSAL_RATE_LIMIT_PER_MINUTE": "0", "MIRSAL_GATEWAYS": "2"}
 WORKFLOW = "storm"
-WORKFLOW = "storm"
+# Messages that the provider puts off, so that there are runs that were retried.
+STUMBLES = 40
 # Of a client whose server has just been killed the collector may close a socket.
 CLOSED_LATE = "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
 pytestmark = [
@@ -49,8 +54,15 @@ pytestmark = [
 
 
 @pytest.fixture
-def stack(mirsal_server_folder: Path) -> Iterator[Stack]:
-    with Stack(mirsal_server_folder / "chaos", environment=SETTINGS) as running:
+def otlp() -> Iterator[OtlpReceiver]:
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def stack(mirsal_server_folder: Path, otlp: OtlpReceiver) -> Iterator[Stack]:
+    settings = {**SETTINGS, "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url}
+    with Stack(mirsal_server_folder / "chaos", environment=settings) as running:
         yield running
 
 
@@ -70,8 +82,17 @@ async def strike_in_turn(stack: Stack, clients: Clients) -> list[Strike]:
     raise AssertionError("unreachable")
 
 
-async def test_nothing_is_lost_and_nothing_is_sent_twice(stack: Stack) -> None:
+async def stumble(stack: Stack) -> None:
+    """Have the next messages refused for now."""
+    async with WhatsAppSimulatorClient(stack.environment["MIRSAL_WHATSAPP_SIMULATOR_URL"]) as chats:
+        await chats.fail_next(131000, times=STUMBLES)
+
+
+async def test_nothing_is_lost_nothing_is_sent_twice_and_all_is_told(
+    stack: Stack, otlp: OtlpReceiver
+) -> None:
     clients = await prepare(stack, WORKFLOW)
+    await stumble(stack)
     enough = asyncio.Event()
     async with open_records(stack, WORKFLOW) as records, asyncio.TaskGroup() as load:
         storm = load.create_task(clients.storm(RATE, enough))
@@ -82,12 +103,17 @@ async def test_nothing_is_lost_and_nothing_is_sent_twice(stack: Stack) -> None:
         ended_at = await records.wait_ended(len(clients.accepted), restarted_at + DONE_SECONDS)
         found = await records.read()
     faults = judge(clients.accepted, found, NODES, strikes)
-    show(clients, found, strikes, ended_at - restarted_at, faults)
+    gaps = await judge_traces(otlp, found)
+    show(clients, found, strikes, ended_at - restarted_at, [*faults, *gaps])
 
     assert clients.refusals == []
     assert len(clients.accepted) == clients.starts > RATE * SECONDS / 2
     assert {hit.part for hit in strikes if hit.in_hand} == set(VICTIMS)
     assert not faults, f"{len(faults)} faults, the first of them above"
+    assert not gaps, f"{len(gaps)} gaps in traces, the first of them above"
+    assert sum(row["attempt"] > 1 for row in found.executions) >= STUMBLES
+    killed = {span.service for span in otlp.spans if span.error == "process_killed"}
+    assert killed == {hit.part for hit in strikes} - {"kafka"}
 
 
 def show(

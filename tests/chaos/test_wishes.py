@@ -1,5 +1,5 @@
-"""People cancel, retry, decide and replay while the orchestrator is killed: one outcome, and
-nobody is written to twice.
+"""People cancel, retry, decide and replay while the orchestrator is killed: one outcome, nobody is
+written to twice, and the traces of runs that failed, rested and were retried are whole.
 
 `MIRSAL_CHAOS_SECONDS` makes it longer.
 """
@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 from mirsal_runtime.broker import Publisher
 from mirsal_runtime.settings import RuntimeSettings
+from mirsal_testing.otlp import OtlpReceiver
 from mirsal_testing.rest import RestClient
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
 from mirsal_testing.stack import Stack
@@ -24,6 +25,7 @@ from mirsal_testing.storm.people import People, poison_of
 from mirsal_testing.storm.records import open_records
 from mirsal_testing.storm.scene import DEFINITION, NODES
 from mirsal_testing.storm.verdict import judge
+from mirsal_testing.traces import judge_traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +50,15 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(SECONDS + 240)]
 
 
 @pytest.fixture
-def stack(mirsal_server_folder: Path) -> Iterator[Stack]:
-    with Stack(mirsal_server_folder / "wishes", environment=SETTINGS) as running:
+def otlp() -> Iterator[OtlpReceiver]:
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def stack(mirsal_server_folder: Path, otlp: OtlpReceiver) -> Iterator[Stack]:
+    settings = {**SETTINGS, "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url}
+    with Stack(mirsal_server_folder / "wishes", environment=settings) as running:
         yield running
 
 
@@ -109,7 +118,9 @@ async def count_replays(stack: Stack) -> Counter[str]:
     return Counter(row["outcome"] for row in rows)
 
 
-async def test_wishes_race_with_kills_and_nobody_is_written_to_twice(stack: Stack) -> None:
+async def test_wishes_race_with_kills_and_nobody_is_written_to_twice(
+    stack: Stack, otlp: OtlpReceiver
+) -> None:
     run_ids = await start_runs(stack)
     await poison(stack, run_ids)
     people = People(stack.url, stack.api_key, run_ids)
@@ -131,7 +142,7 @@ async def test_wishes_race_with_kills_and_nobody_is_written_to_twice(stack: Stac
     async with open_records(stack, WORKFLOW) as records:
         found = await records.read()
     replays = await count_replays(stack)
-    faults = judge(run_ids, found, NODES, [])
+    faults = [*judge(run_ids, found, NODES, []), *await judge_traces(otlp, found)]
     sys.stdout.write(f"{kills} kills, {people.counts}, {replays}, {still_open} open\n")
     sys.stdout.write("\n".join(faults[:10]) + "\n")
 

@@ -5,7 +5,7 @@ SELECT count(*)
    AND status IN ('succeeded', 'failed', 'cancelled', 'unconfirmed', 'paused');
 
 -- name: read_runs
-SELECT run_id::text AS run_id, status, error
+SELECT run_id::text AS run_id, status, error, trace_id
   FROM orchestrator.published_runs
  WHERE workflow_id = $1;
 

@@ -27,11 +27,15 @@ Row = dict[str, Any]
 
 
 class Findings(NamedTuple):
-    """Run statuses by run id, executions in order, and messages that arrived by execution id."""
+    """Run statuses by run id, executions in order, and messages that arrived by execution id.
+
+    `traces` are the runs' trace ids.
+    """
 
     runs: Mapping[str, str]
     executions: Sequence[Row]
     messages: Mapping[str, int]
+    traces: Mapping[str, str]
 
 
 class Records:
@@ -62,6 +66,7 @@ class Records:
             runs={row["run_id"]: row["status"] for row in runs},
             executions=[dict(row) for row in executions],
             messages=await self._count_messages(),
+            traces={row["run_id"]: row["trace_id"] for row in runs},
         )
 
     async def _count_messages(self) -> Mapping[str, int]:
