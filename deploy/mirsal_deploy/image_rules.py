@@ -133,6 +133,9 @@ def _environment_faults(name: str, service: dict[str, Any]) -> Iterator[str]:
     elif ".migrate" in command or "mirsal_runtime.topics" in command:
         yield from faults_of_environment("settings", given, JOB)
     if name in SERVICES:
+        state = service.get("environment", {}).get("MIRSAL_STATE_DIR")
+        if not any(f":{state}" in str(each) for each in service.get("volumes", ())):
+            yield f"has no volume at {state}, where journal and spans outlive a killed process"
         port = service.get("environment", {}).get("MIRSAL_HEALTH_PORT")
         probe = " ".join(map(str, service.get("healthcheck", {}).get("test", ())))
         if f":{port}/ready" not in probe:

@@ -16,7 +16,7 @@ COPIED = (
     "deploy/**/*.md",
     "deploy/observability/dashboards/*.json",
     "docker-compose.yml",
-    "docs/SHEETS.md",
+    "docs/*.md",
     "docs/openapi.json",
     "docs/runbooks/*.md",
     "services/*/Dockerfile",

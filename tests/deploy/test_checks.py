@@ -97,6 +97,8 @@ FILE_BREAKS = [
     Break("docker-compose.yml", COMPOSE, "export MIRSAL_ID_SECRET", "export X", "needs MIRSAL_ID"),
     Break("docker-compose.yml", COMPOSE, "8081/ready", "8082/ready", "does not ask :8081/ready"),
     Break("docker-compose.yml", COMPOSE, '"127.0.0.1:8000:8000"', '"8000:8000"', "publishes"),
+    Break("docker-compose.yml", COMPOSE, "MIRSAL_TELEMETRY_KEY_FILE:", "HOME:", "hides leads"),
+    Break("docker-compose.yml", COMPOSE, "gateway-state:/var/lib/mirsal", "x:/y", "has no volume"),
     Break(
         "docker-compose.yml",
         COMPOSE,

@@ -81,6 +81,10 @@ POD_BREAKS: list[tuple[str, Change]] = [
         "needs MIRSAL_ID_SECRET",
         lambda o: gateway(o)["env"].remove(variable(gateway(o), "MIRSAL_ID_SECRET")),
     ),
+    (
+        "hides leads",
+        lambda o: gateway(o)["env"].remove(variable(gateway(o), "MIRSAL_TELEMETRY_KEY")),
+    ),
     ("is a value", lambda o: variable(container(o), "DATABASE_URL").update(value="postgresql://x")),
     ("mounted", lambda o: variable(container(o), "MIRSAL_KAFKA_CA_FILE").update(value="/x/ca.crt")),
     (

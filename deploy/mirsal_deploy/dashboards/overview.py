@@ -16,6 +16,7 @@ def make() -> Dashboard:
         made.with_panel(panel)
     add_row(made, "Promises", _promises())
     add_row(made, "Runs and calls", _work())
+    add_row(made, "Webhooks and dead letters", _told())
     add_row(made, "Processes", _processes())
     return made
 
@@ -106,6 +107,38 @@ def _work() -> list[Panel]:
             (
                 "sum by (outcome) (rate(mirsal_attempt_outcomes_total[$__rate_interval]))",
                 "{{outcome}}",
+            ),
+        ),
+    ]
+
+
+def _told() -> list[Panel]:
+    return [
+        lines(
+            "Calls of customers' endpoints",
+            "ops",
+            ("sum by (outcome) (rate(mirsal_webhooks_total[$__rate_interval]))", "{{outcome}}"),
+        ),
+        lines(
+            "How late webhooks are",
+            "s",
+            ("min(mirsal_webhooks_late_seconds)", "late"),
+            about="By our own fault: an endpoint that keeps others waiting does not count.",
+        ),
+        lines(
+            "Webhooks that are dead",
+            "none",
+            (
+                'sum by (workspace) (increase(mirsal_webhooks_total{outcome="dead"}[1h]))',
+                "{{workspace}}",
+            ),
+        ),
+        lines(
+            "Dead letters not replayed",
+            "none",
+            (
+                "max by (connector_type) (mirsal_dead_letters_waiting)",
+                "{{connector_type}}",
             ),
         ),
     ]

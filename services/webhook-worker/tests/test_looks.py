@@ -139,3 +139,29 @@ async def test_the_worker_reads_what_is_published_alone(pool: Pool) -> None:
     ):  # fmt: skip
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await pool.fetch(f"SELECT {hidden}")
+
+
+async def test_lateness_is_what_nobody_looks_for_or_sends(
+    world: World, store: WebhookStore
+) -> None:
+    endpoint = await world.add_endpoint(NOWHERE)
+    await look(store)
+    assert await store.read_lateness() < 30
+    await world.put_run("succeeded")
+    await look(store)
+    late = "UPDATE webhook_worker.deliveries SET next_at = now() - interval '90 s'"
+    await world.sql.execute(late)
+    assert 90 <= await store.read_lateness() < 120
+    (leased,) = await store.lease(10, 5, 60.0)
+    await world.put_run("failed")
+    await look(store)
+    await world.sql.execute(f"{late} WHERE id <> $1", leased.id)
+    assert await store.read_lateness() < 30, "the endpoint has a call, and keeps the other waiting"
+    await world.sql.execute("UPDATE webhook_worker.deliveries SET leased_until = NULL")
+    assert await store.read_lateness() >= 90
+    await world.sql.execute(
+        "UPDATE gateway.webhook_endpoints SET is_enabled = false WHERE id = $1", endpoint
+    )
+    assert await store.read_lateness() < 30, "who is not told is not told late"
+    await world.sql.execute("UPDATE webhook_worker.looks SET seen_at = now() - interval '2 min'")
+    assert 120 <= await store.read_lateness() < 150

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
+import pytest
 import structlog
 from mirsal_contracts.leads import Lead
 from mirsal_runtime.log_lines import HIDDEN, RepetitionFilter
+from mirsal_runtime.settings import RuntimeSettings
 from mirsal_runtime.telemetry import (
     BurstLog,
     child_traceparent,
@@ -20,6 +23,7 @@ from mirsal_runtime.telemetry import (
     span,
     trace_id_of,
 )
+from pydantic import ValidationError
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SCRIPT = """
@@ -141,3 +145,14 @@ def test_burst_is_sampled_and_counted() -> None:
         lines.info("done", number=6)
     assert [line["number"] for line in logged] == [0, 1, 5, 6]
     assert [line.get("left_out") for line in logged] == [None, None, 3, None]
+
+
+def test_the_key_of_pseudonyms_may_lie_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("k" * 15 + "\n")
+    with pytest.raises(ValidationError, match="holds no 16 signs"):
+        RuntimeSettings(telemetry_key_file=file)
+    file.write_text("k" * 16 + "\n")
+    found = RuntimeSettings(telemetry_key_file=file).telemetry_key
+    assert found is not None
+    assert found.get_secret_value() == "k" * 16

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
+from mirsal_runtime import metrics
 from mirsal_runtime.complaints import Complaint
 
 from webhook_worker.store import StoreUnavailable, WebhookStore
@@ -48,6 +49,7 @@ class Looker:
             self._wake()
         if time.monotonic() > self._bury_at:
             await self._store.bury()
+            metrics.WEBHOOKS_LATE.set(await self._store.read_lateness())
             self._bury_at = time.monotonic() + BURY_SECONDS
         glance = await self._store.look()
         if glance is None or not glance.is_listening:

@@ -160,6 +160,27 @@ UPDATE deliveries AS left_over
    AND left_over.state = 'pending'
    AND (left_over.leased_until IS NULL OR left_over.leased_until < now());
 
+-- name: read_lateness
+-- Seconds: how far looks are behind, or how long the oldest due delivery has waited of an endpoint
+-- to which nothing is under way (where something is, it is the endpoint that keeps it waiting).
+SELECT greatest(
+           (SELECT extract(epoch FROM now() - seen_at) FROM looks),
+           (SELECT extract(epoch FROM now() - min(due.since))
+              FROM endpoint_states AS state
+              JOIN gateway.published_webhook_endpoints AS listed ON listed.id = state.endpoint_id
+             CROSS JOIN LATERAL (
+                   SELECT greatest(next_at, leased_until) AS since FROM deliveries
+                    WHERE endpoint_id = state.endpoint_id AND state = 'pending'
+                    ORDER BY greatest(next_at, leased_until)
+                    LIMIT 1) AS due
+             WHERE listed.is_enabled
+               AND (state.disabled_at IS NULL OR state.disabled_at < listed.active_since)
+               AND due.since <= now()
+               AND NOT EXISTS (SELECT FROM deliveries AS busy
+                                WHERE busy.endpoint_id = state.endpoint_id
+                                  AND busy.leased_until > now())),
+           0)::float8 AS seconds;
+
 -- name: lock_due
 -- Endpoints that have something due and room for it, the longest waiting first. Their lock makes
 -- the bound on their calls one of all processes.

@@ -118,6 +118,12 @@ class WebhookStore:
         with _told_apart():
             await self._pool.execute(_SQL["bury"])
 
+    async def read_lateness(self) -> float:
+        """Seconds by which the whole installation's webhooks are late, by its own fault."""
+        with _told_apart():
+            seconds: float = await self._pool.fetchval(_SQL["read_lateness"])
+        return seconds
+
     async def lease(self, most: int, of_endpoint: int, seconds: float) -> Sequence[Delivery]:
         """Take due deliveries, so that no other process does for `seconds`."""
         with _told_apart():

@@ -44,6 +44,7 @@ MetricName: TypeAlias = Literal[
     "mirsal_sandbox_outcomes_total",
     # Webhooks.
     "mirsal_webhooks_total",
+    "mirsal_webhooks_late_seconds",
     # The process.
     "mirsal_pool_connections",
     "mirsal_loop_lag_seconds",
@@ -96,6 +97,7 @@ OWNERS: Final[Mapping[MetricName, frozenset[Part]]] = {
     "mirsal_provider_budget_left": _CONNECTOR,
     "mirsal_sandbox_outcomes_total": _CONNECTOR,
     "mirsal_webhooks_total": _WEBHOOKS,
+    "mirsal_webhooks_late_seconds": _WEBHOOKS,
     "mirsal_pool_connections": _EVERYWHERE,
     "mirsal_loop_lag_seconds": _EVERYWHERE,
     "mirsal_spans_exported_total": _EVERYWHERE,

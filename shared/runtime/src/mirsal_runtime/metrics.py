@@ -135,6 +135,10 @@ LEDGER_SECONDS = _histogram(
 WEBHOOKS = _counter(
     "mirsal_webhooks_total", "Calls of customers' endpoints.", ("outcome", "workspace")
 )
+WEBHOOKS_LATE = _gauge(
+    "mirsal_webhooks_late_seconds",
+    "How far looks are behind, or how long the oldest due delivery has waited for nobody.",
+)
 PROVIDER_THROTTLED = _counter(
     "mirsal_provider_throttled_total",
     "Attempts that a provider, or a limit kept for it, put off.",

@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mirsal_runtime.outbound_rules import OutboundRules
 
+TELEMETRY_KEY_LENGTH = 16
+
 
 class RuntimeSettings(BaseSettings):
     """Read from the environment. `MIRSAL_` precedes all names but the three server URLs.
@@ -29,8 +31,8 @@ class RuntimeSettings(BaseSettings):
 
     `trace_ratio` is what part of the traces that begin here is recorded; `telemetry_key`, which
     all processes of an installation share, hides leads in them behind pseudonyms; without it they
-    are not named at all. `log_level_file` is a file whose word replaces `log_level` while the
-    process runs. See docs/TELEMETRY.md.
+    are not named at all. It may lie in a file, `telemetry_key_file`. `log_level_file` is a file
+    whose word replaces `log_level` while the process runs. See docs/TELEMETRY.md.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIRSAL_", populate_by_name=True, extra="ignore")
@@ -58,7 +60,8 @@ class RuntimeSettings(BaseSettings):
     log_level: str = "INFO"
     log_level_file: Path | None = None
     trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
-    telemetry_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+    telemetry_key: Annotated[SecretStr, Field(min_length=TELEMETRY_KEY_LENGTH)] | None = None
+    telemetry_key_file: Path | None = None
     metrics_workflows: Annotated[int, Field(ge=1)] = 500
     metrics_workspaces: Annotated[int, Field(ge=1)] = 100
     otlp_endpoint: str | None = Field(
@@ -67,6 +70,15 @@ class RuntimeSettings(BaseSettings):
     otlp_headers: SecretStr = Field(
         default=SecretStr(""), validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_HEADERS")
     )
+
+    @model_validator(mode="after")
+    def _read_telemetry_key(self) -> Self:
+        if self.telemetry_key is None and self.telemetry_key_file is not None:
+            key = self.telemetry_key_file.read_text("utf-8").strip()
+            if len(key) < TELEMETRY_KEY_LENGTH:
+                raise ValueError(f"MIRSAL_TELEMETRY_KEY_FILE holds no {TELEMETRY_KEY_LENGTH} signs")
+            self.telemetry_key = SecretStr(key)
+        return self
 
     @model_validator(mode="after")
     def _has_whole_certificate(self) -> Self:
