@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from gateway.health.flow import Flow
 from gateway.health.metrics_text import collect_metrics
 from gateway.health.recent import Recent
 from gateway.health.store import Total
 from mirsal_contracts.topics import NODE_COMMANDS_EMAIL_V1, NODE_COMMANDS_GOOGLE_SHEETS_V1
+from mirsal_runtime.depths import Depth
 from mirsal_runtime.label_bounds import OTHER, LabelBound
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -60,6 +62,12 @@ async def test_the_queue_shows_what_waits(gateway: Gateway) -> None:
         after = (await other.client.get("/api/automation/queue/status")).json()
         text = (await other.client.get("/api/automation/metrics")).text
     (topic,) = [each for each in after["topics"] if each["topic"] == NODE_COMMANDS_EMAIL_V1.name]
+    connector = next(each for each in after["connectors"] if each["connector"] == "email")
+    filling = {name: topic[name] for name in connector.keys() - {"connector"}}
+    assert connector == {"connector": "email", **filling}
+    assert 0 <= topic.pop("oldestSeconds") < 60
+    rates = [topic.pop(name) for name in ("inPerSecond", "outPerSecond", "secondsToDrain")]
+    assert rates == [None, None, None], "the first to ask has nothing to compare with"
     assert topic == {
         "topic": NODE_COMMANDS_EMAIL_V1.name,
         "group": "email-worker",
@@ -69,9 +77,29 @@ async def test_the_queue_shows_what_waits(gateway: Gateway) -> None:
     }
     groups = {each["topic"]: each["group"] for each in after["topics"]}
     assert groups[NODE_COMMANDS_GOOGLE_SHEETS_V1.name] == "sheets-worker"
-    assert {"connector": "email", "depth": 3, "lag": 2} in after["connectors"]
     assert after["queueSize"] == before["queueSize"] + 2
     assert f"automation_queue_size {float(after['queueSize'])}" in text
+
+
+def test_rates_are_of_the_last_minute() -> None:
+    at = 100.0
+    flow = Flow(lambda: at)
+
+    def note(written: int, done: int) -> tuple[float | None, ...]:
+        depth = Depth("t", "g", 1, depth=0, lag=written - done, written=written, done=done)
+        return tuple(flow.note([depth])["t"])
+
+    assert note(0, 0) == (None, None, 0.0)
+    at = 110.0
+    assert note(100, 50) == (10.0, 5.0, None), "it grows"
+    at = 120.0
+    assert note(100, 80) == (5.0, 4.0, None), "all of the last 20 seconds"
+    at = 175.0
+    assert note(100, 90) == (0.0, 40 / 65, 10 / (40 / 65)), "of what is a minute old the youngest"
+    at = 1000.0
+    assert note(100, 100) == (0.0, 10 / 825, 0.0), "nothing waits"
+    at = 1010.0
+    assert note(3, 1) == (0.0, 0.0, None), "a topic that was made anew"
 
 
 async def test_metrics_hold_what_the_orchestrator_counted(gateway: Gateway) -> None:

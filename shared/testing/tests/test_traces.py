@@ -11,8 +11,8 @@ from mirsal_testing.storm.records import Findings
 from mirsal_testing.traces import faults_of_trace, faults_of_traces
 
 RUN, EXECUTION = "run-1", "run-1.chat"
-OF_RUN = {"mirsal.run_id": RUN}
-OF_ATTEMPT = {**OF_RUN, "mirsal.execution_id": EXECUTION, "mirsal.attempt": 1}
+OF_RUN: dict[str, Any] = {"mirsal.run_id": RUN}
+OF_ATTEMPT: dict[str, Any] = {**OF_RUN, "mirsal.execution_id": EXECUTION, "mirsal.attempt": 1}
 
 
 def span(

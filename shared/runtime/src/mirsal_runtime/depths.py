@@ -14,6 +14,7 @@ from aiokafka.errors import (
 
 from mirsal_runtime.kafka_connection import kafka_connection
 from mirsal_runtime.settings import RuntimeSettings
+from mirsal_runtime.waiting_ages import find_waiting_ages
 
 READ_SECONDS = 3.0
 RETRY_SECONDS = 0.1
@@ -27,7 +28,9 @@ class Depth(NamedTuple):
     """One topic, by the contract's name. `group` is empty where nobody consumes it.
 
     `depth` counts the records that the topic holds, `lag` those at or after the group's committed
-    offset. A topic that does not exist has no partitions.
+    offset; the oldest of these was written `oldest_seconds` ago. `written` and `done` only ever
+    grow: what they grow by in a time are the rates in and out. A topic that does not exist has no
+    partitions.
     """
 
     topic: str
@@ -35,6 +38,9 @@ class Depth(NamedTuple):
     partitions: int
     depth: int
     lag: int
+    oldest_seconds: float = 0.0
+    written: int = 0
+    done: int = 0
 
 
 async def read_depths(settings: RuntimeSettings, groups: Mapping[str, str]) -> list[Depth]:
@@ -62,20 +68,31 @@ async def _read(settings: RuntimeSettings, groups: Mapping[str, str]) -> list[De
             consumer.end_offsets(everywhere),
             *(_read_commits(admin, settings, group) for group in _names(groups)),
         )
+        committed = dict(zip(_names(groups), commits, strict=True))
+        done = {
+            topic: {
+                place: max(committed[group].get(place, 0), first[place]) if group else last[place]
+                for place in places[topic]
+            }
+            for topic, group in groups.items()
+        }
+        undone = {
+            topic: {place: offset for place, offset in offsets.items() if offset < last[place]}
+            for topic, offsets in done.items()
+        }
+        ages = await find_waiting_ages(consumer, undone)
     finally:
         await asyncio.gather(admin.close(), consumer.stop())
-    done = dict(zip(_names(groups), commits, strict=True))
     return [
         Depth(
             topic,
             group,
             len(places[topic]),
-            sum(last[place] - first[place] for place in places[topic]),
-            sum(
-                last[place] - max(done[group].get(place, 0), first[place])
-                for place in places[topic]
-                if group
-            ),
+            depth=sum(last[place] - first[place] for place in places[topic]),
+            lag=sum(last[place] - offset for place, offset in undone[topic].items()),
+            oldest_seconds=ages.get(topic, 0.0),
+            written=sum(last[place] for place in places[topic]),
+            done=sum(done[topic].values()),
         )
         for topic, group in groups.items()
     ]

@@ -18,6 +18,14 @@ _DEPENDENCIES = {
     "kafka": {"status": "up", "required": True, "reason": None},
     "redis": {"status": "up", "required": False, "reason": None},
 }
+_FILLING = {
+    "depth": 1200,
+    "lag": 3,
+    "oldestSeconds": 0.5,
+    "inPerSecond": 41.2,
+    "outPerSecond": 41.5,
+    "secondsToDrain": 10.0,
+}
 _DOWN = {
     **_DEPENDENCIES,
     "kafka": {"status": "down", "required": True, "reason": "Kafka does not answer"},
@@ -63,11 +71,10 @@ async def read_readiness(request: Request) -> Response:
                         "topic": COMMANDS["email"].name,
                         "group": "email-worker",
                         "partitions": 8,
-                        "depth": 1200,
-                        "lag": 3,
+                        **_FILLING,
                     }
                 ],
-                "connectors": [{"connector": "email", "depth": 1200, "lag": 3}],
+                "connectors": [{"connector": "email", **_FILLING}],
                 "deadLetters": 1,
                 "deadLettersOf": {"email": 1},
                 "observedAt": "2026-11-22T13:26:00Z",

@@ -29,22 +29,34 @@ class Readiness(Answer):
     dependencies: dict[str, Dependency]
 
 
-class TopicStatus(Answer):
-    """One topic: the records that it holds, and those that its consumer group has not done."""
+class Filling(Answer):
+    """How full something is, and how that changes.
+
+    `depth` counts the records that are held, `lag` those not done yet; `oldestSeconds` is how long
+    the oldest of these has waited. The rates are of the last minute, or of the time since somebody
+    asked last; null where nobody has. `secondsToDrain` is null where that would be never.
+    """
+
+    depth: int
+    lag: int
+    oldest_seconds: float
+    in_per_second: float | None
+    out_per_second: float | None
+    seconds_to_drain: float | None
+
+
+class TopicStatus(Filling):
+    """One topic and the consumer group that reads it."""
 
     topic: str
     group: str
     partitions: int
-    depth: int
-    lag: int
 
 
-class ConnectorStatus(Answer):
-    """One connector's commands: those that its topic holds, and those not done yet."""
+class ConnectorStatus(Filling):
+    """One connector's commands."""
 
     connector: str
-    depth: int
-    lag: int
 
 
 class QueueStatus(Answer):

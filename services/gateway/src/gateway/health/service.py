@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from mirsal_contracts.topics import COMMANDS, EXECUTIONS_REQUESTED_V1, TOPICS
@@ -10,6 +11,7 @@ from mirsal_runtime.exposition import expose
 from mirsal_runtime.health import Check, gather_reasons
 from mirsal_runtime.label_bounds import LabelBound
 
+from gateway.health.flow import Flow, Rates
 from gateway.health.metrics_text import collect_metrics
 from gateway.health.recent import Recent
 from gateway.health.schemas import (
@@ -52,6 +54,7 @@ class Health:
         self._optional = optional
         self._settings = settings
         self._workflows = LabelBound(settings.metrics_workflows)
+        self._flow = Flow()
         self._readiness: Recent[Readiness] = Recent(self._ask_all, seconds=READY_SECONDS)
         self._queue: Recent[QueueStatus] = Recent(self._measure, seconds=QUEUE_SECONDS)
         self._letters: Recent[dict[str, int]] = Recent(letters.count, seconds=QUEUE_SECONDS)
@@ -96,12 +99,24 @@ class Health:
 
     async def _measure(self) -> QueueStatus:
         depths = await read_depths(self._settings, GROUPS)
-        by_topic = {each.topic: each for each in depths}
+        rates = self._flow.note(depths)
+        fillings = {each.topic: _filling_of(each, rates[each.topic]) for each in depths}
         letters = await self._count_letters()
         return QueueStatus(
             queue_size=sum(each.lag for each in depths if each.topic in _WAITING),
-            topics=[TopicStatus(**each._asdict()) for each in depths],
-            connectors=[_connector(name, by_topic[topic.name]) for name, topic in COMMANDS.items()],
+            topics=[
+                TopicStatus(
+                    topic=each.topic,
+                    group=each.group,
+                    partitions=each.partitions,
+                    **fillings[each.topic],
+                )
+                for each in depths
+            ],
+            connectors=[
+                ConnectorStatus(connector=name, **fillings[topic.name])
+                for name, topic in COMMANDS.items()
+            ],
             dead_letters=None if letters is None else sum(letters.values()),
             dead_letters_of=letters,
             observed_at=datetime.now(UTC),
@@ -115,5 +130,16 @@ class Health:
             return None
 
 
-def _connector(name: str, depth: Depth) -> ConnectorStatus:
-    return ConnectorStatus(connector=name, depth=depth.depth, lag=depth.lag)
+def _filling_of(depth: Depth, rates: Rates) -> dict[str, Any]:
+    return {
+        "depth": depth.depth,
+        "lag": depth.lag,
+        "oldest_seconds": round(depth.oldest_seconds, 1),
+        "in_per_second": _rounded(rates.into),
+        "out_per_second": _rounded(rates.out),
+        "seconds_to_drain": _rounded(rates.seconds_to_drain),
+    }
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 3)
