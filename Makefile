@@ -4,7 +4,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down status logs clean lint bench chaos guests setup validate-deploy dry-run images smoke
+.PHONY: help demo test fuzz up down status logs clean lint bench chaos guests setup validate-deploy dry-run images smoke
 
 demo: setup ## 200 leads through e-mail, WhatsApp and a sheet on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
@@ -48,6 +48,9 @@ bench: setup ## how fast it is, beside the raw ceiling of the same machine
 
 chaos: setup ## every process killed under load, for longer than in `make test`
 	@MIRSAL_CHAOS_SECONDS=$${MIRSAL_CHAOS_SECONDS:-300} $(VENV_PYTHON) -m pytest -s tests/chaos $(ARGS)
+
+fuzz: setup ## thousands of calls that the OpenAPI document suggests, and sequences of them
+	@MIRSAL_FUZZ_EXAMPLES=$${MIRSAL_FUZZ_EXAMPLES:-30} $(VENV_PYTHON) -m pytest -s services/gateway/tests/test_fuzz.py $(ARGS)
 
 guests: setup ## build the interpreters that run customers' code (the other commands do it too)
 	@$(VENV_PYTHON) -m code_runner.build

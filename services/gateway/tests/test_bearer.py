@@ -99,11 +99,10 @@ async def test_the_issuers_words_are_mapped(make_settings: MakeSettings, issuer:
     )
     async with open_gateway(settings) as gateway:
         tenant: dict[str, Any] = {"https://crm.example/tenant": gateway.workspace}
+        del gateway.client.headers["x-api-key"]
         for words, status in ((["crm-read"], 403), (["x", "crm-read", "crm-admin"], 200)):
             token = issue(realm_access={"roles": words}, role="owner", **tenant)
-            answer = await gateway.client.get(
-                "/api/automation/keys", headers={**bearer(token), "x-api-key": ""}
-            )
+            answer = await gateway.client.get("/api/automation/keys", headers=bearer(token))
             assert answer.status_code == status
 
 
@@ -282,3 +281,10 @@ def test_rules_that_are_none_are_refused(
     make_settings(**good)
     with pytest.raises(ValidationError):
         make_settings(**{**good, **changes})
+
+
+async def test_a_key_that_says_nothing_is_no_missing_one(gateway: Gateway) -> None:
+    """A header that is there counts: a token beside it does not let in."""
+    headers = {**bearer(issue(workspace=gateway.workspace)), "x-api-key": ""}
+    answer = await gateway.client.get("/api/automation/leads", headers=headers)
+    assert answer.status_code == 401

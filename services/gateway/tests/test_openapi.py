@@ -1,29 +1,22 @@
 """The OpenAPI document: kept up to date, right in itself, and true of the gateway."""
 
-import asyncio
-import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jsonschema_rs
 import orjson
 import pytest
 from gateway.application import build_app
 from gateway.auth.access import GUARDED
+from gateway.links import TELLS
 from gateway.openapi import describe
 
-from services.gateway.tests.conftest import WELCOME, Gateway
-from services.gateway.tests.issuers import AUDIENCE, FIRST, ISSUER, issue, key_set
-from services.gateway.tests.processes import free_port, run_gateway
+from services.gateway.tests.conftest import Gateway
 
 ROOT = Path(__file__).parents[3]
 SNAPSHOT = ROOT / "docs" / "openapi.json"
-LEAST_CASES = 500
-HOOKS = "services.gateway.tests.schemathesis_hooks"
 OPEN = {
     "/api/health",
     "/api/automation/health",
@@ -128,49 +121,18 @@ async def test_the_docs_page_needs_no_other_server(gateway: Gateway) -> None:
     assert (await gateway.client.get("/openapi.json")).json() == orjson.loads(SNAPSHOT.read_bytes())
 
 
-async def test_calls_that_the_document_suggests_get_answers_that_it_describes(
-    gateway: Gateway, tmp_path: Path
-) -> None:
-    """A short run of schemathesis: no 5xx, no status, type or shape that is not in the document."""
-    await gateway.put_welcome()
-    # An owner without a key: those that there are it finds and revokes.
-    (tmp_path / "jwks.json").write_bytes(key_set(FIRST))
-    token = issue(workspace=gateway.workspace, role="owner")
-    tokens = {
-        "MIRSAL_JWT_JWKS": str(tmp_path / "jwks.json"),
-        "MIRSAL_JWT_ISSUER": ISSUER,
-        "MIRSAL_JWT_AUDIENCE": AUDIENCE,
-    }
-    async with run_gateway(gateway.settings, free_port(), **tokens) as process:
-        program = Path(sys.executable).parent / "schemathesis"
-        command = [
-            str(program), "run", str(SNAPSHOT), "--url", process.url,
-            "--header", f"Authorization: Bearer {token}",
-            "--checks", "not_a_server_error,status_code_conformance,"
-            "content_type_conformance,response_schema_conformance,response_headers_conformance",
-            "--phases", "examples,coverage,fuzzing", "--max-examples", "6", "--seed", "7",
-            "--workers", "1", "--max-time", "30", "--no-color", "--request-timeout", "35",
-            # These wait for a code runner's answer: tests/e2e/test_code.py has one. And streams
-            # do not end.
-            "--exclude-path-regex", "/code/|/events$",
-            # How long it takes to think of a case says something of this machine alone.
-            "--suppress-health-check", "all",
-        ]  # fmt: skip
-        done = await asyncio.to_thread(
-            subprocess.run,
-            command,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": HOOKS},
-            capture_output=True,
-            text=True,
-            timeout=110,
-            check=False,
-        )
-        report = done.stdout[-6_000:] + done.stderr[-2_000:]
-        assert done.returncode == 0, report
-        counted = re.search(r"(\d+) generated, (\d+) passed", report)
-        assert counted is not None, report
-        assert int(counted[1]) == int(counted[2]) > LEAST_CASES, report
-        async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
-            saved = await client.put(f"{process.url}/api/automation/workflow/welcome", json=WELCOME)
-            assert saved.status_code in {200, 201}
+def test_links_lead_to_every_call_that_needs_an_id(document: Any) -> None:
+    names = {operation["operationId"]: path for path, _, operation in operations(document)}
+    assert len(names) == len(operations(document)), "a client would have two calls of one name"
+    led_to = set()
+    for _, _, operation in operations(document):
+        for answer in operation["responses"].values():
+            for link in answer.get("links", {}).values():
+                led_to.add(link["operationId"])
+                path = names[link["operationId"]]
+                wanted = {part[1:-1] for part in path.split("/") if part.startswith("{")}
+                given = link.get("parameters", {}).keys()
+                assert given <= wanted
+                assert given == wanted or "requestBody" in link
+    assert {name for name, path in names.items() if "{" in path} <= led_to
+    assert not TELLS.keys() - names.keys()

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.audit import endpoints as audit
 from gateway.auth import endpoints as keys
+from gateway.auth.access import methods_at
 from gateway.auth.admission import Admission
 from gateway.auth.guard import GuardedRoute
 from gateway.controls import endpoints as controls
@@ -152,18 +153,22 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     return invalid(faults).to_response()
 
 
-async def _answer_http_error(_request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         _fail(error)
     kinds = {404: "not-found", 405: "method-not-allowed"}
     titles = {404: "Not found", 405: "Method not allowed"}
     title = titles.get(error.status_code, "Refused")
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # Each method has a route of its own, which knows of no other.
+        headers["Allow"] = ", ".join(methods_at(request.url.path))
     return Problem(
         error.status_code,
         kinds.get(error.status_code, "refused"),
         title,
         "There is nothing at this path." if error.status_code == 404 else str(error.detail),
-        headers=error.headers,
+        headers=headers,
     ).to_response()
 
 

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 from gateway.application import build_app
 from gateway.auth.access import LEAST_ROLES, Role, scope_of
 from gateway.documents import NAMED_MODELS, restore_nulls
+from gateway.links import add_links
 
 SNAPSHOT = Path("docs/openapi.json")
 REFERENCE = "#/components/schemas/{model}"
@@ -62,6 +63,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for body in (operation.get("requestBody", {}), *operation["responses"].values()):
             restore_nulls(body.get("content", {}).get("application/json", {}))
     _name_scopes(document)
+    add_links(document)
     return document
 
 

@@ -23,7 +23,10 @@ Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="How many items at
 CursorText = Annotated[
     str | None,
     Query(
-        max_length=CURSOR_CHARACTERS, description="`nextCursor` of the page before.", min_length=1
+        max_length=CURSOR_CHARACTERS,
+        description="`nextCursor` of the page before.",
+        min_length=1,
+        pattern=r"^[A-Za-z0-9_-]+$",
     ),
 ]
 

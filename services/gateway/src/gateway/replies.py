@@ -1,12 +1,15 @@
 """Answers of endpoints as HTTP responses, and what requests carry in their headers."""
 
 from collections.abc import Mapping
+from hashlib import sha256
+from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.frame import TRACEPARENT
-from gateway.runs.launch import Call
+from gateway.repeats import HEADER, Once
+from gateway.runs.launch import Call, check_key
 from gateway.services import actor_of, caller_of
 from gateway.shapes import Answer
 
@@ -30,6 +33,20 @@ def acting_call_of(request: Request, route: str, says: bytes) -> Call:
     """As `call_of`, for calls that the audit log tells of."""
     call = call_of(request, route, says)
     return call._replace(caller=actor_of(request))
+
+
+def once_of(request: Request, route: str, *says: bytes) -> Once:
+    """The request as a call that makes something; `says` is what it asks for. Raises a 422
+    `Problem` for an Idempotency-Key that cannot be one."""
+    key = request.headers.get(HEADER)
+    digest = sha256(b"\0".join(says)).digest()
+    return Once(
+        caller_of(request).workspace,
+        route,
+        None if key is None else check_key(key),
+        digest,
+        uuid4(),
+    )
 
 
 def traceparent_of(request: Request) -> str:

@@ -47,7 +47,7 @@ _ROW: Final = {
         **refusals(422),
     },
 )
-async def read_audit(
+async def list_audit(
     request: Request,
     action: Annotated[Action | None, Query(description="This only.")] = None,
     object_id: Annotated[

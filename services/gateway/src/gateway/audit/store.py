@@ -10,6 +10,7 @@ from mirsal_runtime.queries import load_queries
 from gateway.audit.chain import BEGINNING, Head, Row, link
 from gateway.audit.entries import Describe, Entry
 from gateway.audit.masking import hide_secrets
+from gateway.repeats import Once, Repeated, claim, take_turn
 from gateway.store import Database, Everywhere, Transaction
 
 _SQL = load_queries("gateway.audit")
@@ -38,20 +39,42 @@ async def change(
     describe: Describe,
     statement: str,
     *values: object,
+    once: Once | None = None,
+    turn: str = "",
 ) -> list[asyncpg.Record]:
     """The rows of a statement that changes something; what it did is recorded with it.
 
-    Both count or neither does. Raises `DatabaseUnavailable`.
+    Both count or neither does, and with them that the call was made `once`: without a row it was
+    not. Statements that give the same `turn` come one after the other. Raises
+    `DatabaseUnavailable` and, for a call that was made before, `Repeated`.
     """
 
-    async def work(transaction: Transaction) -> list[asyncpg.Record]:
+    async def work(transaction: Transaction) -> list[asyncpg.Record] | Repeated:
+        if once is not None:
+            repeated = await claim(transaction, once)
+            if repeated is not None:
+                return repeated
+        if turn:
+            await take_turn(transaction, turn)
         rows = await transaction.fetch(statement, *values)
         entry = describe(rows)
         if entry is not None:
             await record(transaction, entry)
+        if once is not None and not rows:
+            raise _NothingMadeError
         return rows
 
-    return await database.transact_in(scope, work)
+    try:
+        done = await database.transact_in(scope, work)
+    except _NothingMadeError:
+        return []
+    if isinstance(done, Repeated):
+        raise done
+    return done
+
+
+class _NothingMadeError(Exception):
+    """Takes the claim of the key back."""
 
 
 class AuditStore:

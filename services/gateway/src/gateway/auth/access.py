@@ -3,6 +3,7 @@
 Nothing here knows HTTP; `gateway.auth.guard` asks it.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -148,6 +149,16 @@ def scope_of(route: Route) -> Scope | None:
     if route not in GUARDED:
         raise LookupError(f"{route[0]} {route[1]} is not in gateway.auth.access: say who may call")
     return GUARDED[route]
+
+
+def methods_at(path: str) -> list[str]:
+    """The methods that the path of a call may have."""
+    return sorted({method for (method, _), at in _PATTERNS.items() if at.fullmatch(path)})
+
+
+_PATTERNS: Final = {
+    route: re.compile(re.sub(r"\{\w+\}", "[^/]+", route[1])) for route in (*GUARDED, *OPEN)
+}
 
 
 def scopes_of(role: Role, chosen: Collection[Scope] | None = None) -> frozenset[Scope]:

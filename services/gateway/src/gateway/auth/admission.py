@@ -139,7 +139,8 @@ def _is_guarded(path: str) -> bool:
 
 
 def _key_in(scope: Scope) -> bytes:
-    return next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
+    """The key; what none can be where the header is there and says nothing."""
+    return next((value or b"-" for name, value in scope["headers"] if name == b"x-api-key"), b"")
 
 
 def _token_in(scope: Scope) -> bytes:

@@ -7,16 +7,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.auth.guard import GuardedRoute
+from gateway.auth.key_ring import KEY_PATH
 from gateway.auth.schemas import KeyDraft, KeyMade, KeyPage, KeyView, Rotation
 from gateway.bodies import read_model
 from gateway.documents import gives, refusals, takes
 from gateway.paging import PAGE_ITEMS, CursorText, Limit
-from gateway.replies import reply
+from gateway.repeats import SHOWN_ONCE
+from gateway.replies import once_of, reply
 from gateway.services import actor_of, services_of
 
 router = APIRouter(prefix="/api/automation", tags=["Keys"], route_class=GuardedRoute)
 
-KEY_PATH = "/api/automation/key/"
 KeyId = Annotated[str, Path(alias="keyId", description="The key's id, which is not the key.")]
 
 _ID = "6f1f6f0e-5a4c-4d0c-9a43-0d5f3f6f1c11"
@@ -67,12 +68,13 @@ async def list_keys(
     description="The key is shown in this answer and never again. It may do what its role may, or "
     "only what `scopes` says of that, with all workflows or only with `workflowIds`. 403 where the "
     "caller may not do so much.",
-    openapi_extra=takes(KeyDraft, _DRAFT),
-    responses={201: gives(KeyMade, _MADE, headers=_LOCATION), **refusals(408, 413, 422)},
+    openapi_extra={**takes(KeyDraft, _DRAFT), "parameters": [SHOWN_ONCE]},
+    responses={201: gives(KeyMade, _MADE, headers=_LOCATION), **refusals(408, 409, 413, 422)},
 )
 async def make_key(request: Request) -> Response:
     draft = await read_model(request, KeyDraft)
-    made = await services_of(request).key_ring.make(actor_of(request), draft)
+    once = once_of(request, "make-key", draft.model_dump_json(by_alias=True).encode())
+    made = await services_of(request).key_ring.make(actor_of(request), draft, once)
     return reply(made, 201, headers={"Location": KEY_PATH + made.key_id})
 
 
@@ -92,7 +94,7 @@ async def read_key(request: Request, key_id: KeyId) -> Response:
     description="A new key that may do the same. The old one works on for `overlapHours`; keys "
     "before it end at once, so that two can be used at a time. 409 for a key that may not be "
     "used any more or was rotated already.",
-    openapi_extra=takes(Rotation, {"overlapHours": 24}),
+    openapi_extra={**takes(Rotation, {"overlapHours": 24}), "parameters": [SHOWN_ONCE]},
     responses={
         201: gives(KeyMade, _MADE, headers=_LOCATION),
         **refusals(404, 408, 409, 413, 422),
@@ -100,7 +102,9 @@ async def read_key(request: Request, key_id: KeyId) -> Response:
 )
 async def rotate_key(request: Request, key_id: KeyId) -> Response:
     wanted = await read_model(request, Rotation)
-    made = await services_of(request).key_ring.rotate(actor_of(request), key_id, wanted)
+    says = wanted.model_dump_json(by_alias=True).encode()
+    once = once_of(request, "rotate-key", key_id.encode(), says)
+    made = await services_of(request).key_ring.rotate(actor_of(request), key_id, wanted, once)
     return reply(made, 201, headers={"Location": KEY_PATH + made.key_id})
 
 

@@ -15,10 +15,12 @@ from gateway.auth.schemas import KeyDraft, KeyMade, KeyPage, KeyView, Principal,
 from gateway.auth.store import KeyRow, KeyStore, NewKey, place_of
 from gateway.paging import Cursor, cut_page, read_cursor
 from gateway.problems import Fault, Problem, access_denied, invalid, not_found
+from gateway.repeats import Once, Repeated, shown_already
 
 if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
 
+KEY_PATH = "/api/automation/key/"
 _FIRST_ID = UUID(int=0)
 
 
@@ -33,7 +35,7 @@ class KeyRing:
         self._pepper = pepper
         self._trail = trail
 
-    async def make(self, caller: Principal, draft: KeyDraft) -> KeyMade:
+    async def make(self, caller: Principal, draft: KeyDraft, once: Once) -> KeyMade:
         """A new key, which is shown this once."""
         scopes = scopes_of(draft.role, draft.scopes)
         if draft.scopes is not None and scopes != frozenset(draft.scopes):
@@ -41,21 +43,22 @@ class KeyRing:
         if not caller.may_give(scopes, draft.workflow_ids):
             raise access_denied()
         key = generate_key()
-        row = await self._store.add(
-            NewKey(
-                caller.workspace,
-                draft.name,
-                hint_of(key),
-                digest_of(key, self._pepper),
-                draft.role,
-                draft.scopes,
-                draft.workflow_ids,
-                draft.rate_limit_per_minute,
-                None if draft.lifetime_days is None else timedelta(days=draft.lifetime_days),
-                caller.name,
-            ),
-            origin_of(caller),
+        new = NewKey(
+            caller.workspace,
+            draft.name,
+            hint_of(key),
+            digest_of(key, self._pepper),
+            draft.role,
+            draft.scopes,
+            draft.workflow_ids,
+            draft.rate_limit_per_minute,
+            None if draft.lifetime_days is None else timedelta(days=draft.lifetime_days),
+            caller.name,
         )
+        try:
+            row = await self._store.add(new, origin_of(caller), once)
+        except Repeated as repeated:
+            raise shown_already(f"{KEY_PATH}{repeated.id}") from None
         return KeyMade(**_members_of(row), key=key)
 
     async def read(self, caller: Principal, key_id: str) -> KeyView:
@@ -74,20 +77,24 @@ class KeyRing:
         await self._trail.record(Entry(origin_of(caller), Action.KEYS_LISTED, "", after=seen))
         return KeyPage(items=[KeyView(**_members_of(row)) for row in rows], next_cursor=cursor)
 
-    async def rotate(self, caller: Principal, key_id: str, wanted: Rotation) -> KeyMade:
+    async def rotate(self, caller: Principal, key_id: str, wanted: Rotation, once: Once) -> KeyMade:
         """A key that takes the other's place; both may be used for `overlap_hours`."""
         row = await self._find(caller, key_id)
         if not caller.may_give(row.scopes, row.workflow_ids):
             raise access_denied()
         key = generate_key()
-        new = await self._store.rotate(
-            row.id,
-            caller.workspace,
-            hint=hint_of(key),
-            digest=digest_of(key, self._pepper),
-            overlap=timedelta(hours=wanted.overlap_hours),
-            origin=origin_of(caller),
-        )
+        try:
+            new = await self._store.rotate(
+                row.id,
+                caller.workspace,
+                hint=hint_of(key),
+                digest=digest_of(key, self._pepper),
+                overlap=timedelta(hours=wanted.overlap_hours),
+                origin=origin_of(caller),
+                once=once,
+            )
+        except Repeated as repeated:
+            raise shown_already(f"{KEY_PATH}{repeated.id}") from None
         if new is None:
             text = "The key may not be used any more, or was rotated already."
             raise Problem(409, "conflict", "Conflict", text)

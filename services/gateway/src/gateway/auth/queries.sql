@@ -18,8 +18,8 @@ UPDATE api_keys
 -- name: add_key
 INSERT INTO api_keys
        (workspace, name, hint, digest, role, scopes, workflow_ids, rate_limit_per_minute,
-        expires_at, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::interval, $10)
+        expires_at, created_by, id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9::interval, $10, $11)
 ON CONFLICT DO NOTHING
 RETURNING id, workspace, name, hint, role, scopes, workflow_ids, rate_limit_per_minute,
           created_by, created_at, expires_at, revoked_at, last_used_at, replaced_by;
@@ -58,9 +58,9 @@ WITH old AS (
 ), new AS (
     INSERT INTO api_keys
            (workspace, name, hint, digest, role, scopes, workflow_ids, rate_limit_per_minute,
-            expires_at, created_by, family)
+            expires_at, created_by, family, id)
     SELECT workspace, name, $3, $4, role, scopes, workflow_ids, rate_limit_per_minute,
-           now() + (expires_at - created_at), coalesce($6, created_by), family
+           now() + (expires_at - created_at), coalesce($6, created_by), family, $7
       FROM old
     RETURNING *
 ), replaced AS (

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 from mirsal_runtime.queries import load_queries
@@ -13,6 +13,7 @@ from gateway.audit.store import change, record
 from gateway.auth.access import Role, Scope, scopes_of
 from gateway.auth.schemas import Principal
 from gateway.paging import START, Cursor
+from gateway.repeats import Once
 from gateway.store import Database, Everywhere, Transaction
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ class KeyStore:
         """Note that these keys were used now."""
         await self._database.fetch_everywhere(_SQL["touch_keys"], [UUID(each) for each in key_ids])
 
-    async def add(self, key: NewKey, origin: Origin) -> KeyRow:
-        """Store a new key."""
-        describe = _describe(origin, Action.KEY_MADE)
-        rows = await change(self._database, key.workspace, describe, _SQL["add_key"], *key)
+    async def add(self, key: NewKey, origin: Origin, once: Once | None = None) -> KeyRow:
+        """Store a new key, under the id of `once`. Raises `Repeated`."""
+        describe, key_id = _describe(origin, Action.KEY_MADE), uuid4() if once is None else once.id
+        rows = await change(
+            self._database, key.workspace, describe, _SQL["add_key"], *key, key_id, once=once
+        )
         if not rows:
             raise ValueError("this key is stored already")
         return _key_row(rows[0])
@@ -96,8 +99,10 @@ class KeyStore:
         digest: bytes,
         overlap: timedelta,
         origin: Origin,
+        once: Once | None = None,
     ) -> KeyRow | None:
-        """The key's successor; None where the key may not be used or has one already."""
+        """The key's successor, under the id of `once`; None where the key may not be used or has
+        one already. Raises `Repeated`."""
 
         def describe(rows: Sequence[asyncpg.Record]) -> Entry | None:
             made = _describe(origin, Action.KEY_ROTATED)(rows)
@@ -114,6 +119,8 @@ class KeyStore:
             digest,
             overlap,
             origin.name,
+            uuid4() if once is None else once.id,
+            once=once,
         )
         return _key_row(rows[0]) if rows else None
 

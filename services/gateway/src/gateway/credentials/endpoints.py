@@ -15,7 +15,7 @@ from gateway.credentials.schemas import (
     CredentialView,
 )
 from gateway.documents import gives, refusals, takes
-from gateway.executions.endpoints import EXECUTION
+from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
 from gateway.paging import PAGE_ITEMS, CursorText, Limit
 from gateway.replies import call_of, reply
 from gateway.services import actor_of, caller_of, services_of
@@ -146,7 +146,7 @@ async def delete_credential(request: Request, credential_id: CredentialId) -> Re
     description="The connector logs in with the account, and does nothing else. With `wait` the "
     "answer is 200 with what came of it, if that is known in time; else 202, and `works` is null.",
     status_code=202,
-    openapi_extra={"parameters": [_WAIT]},
+    openapi_extra={"parameters": [IDEMPOTENCY, _WAIT]},
     responses={
         200: gives(CredentialChecked, _CHECKED),
         202: gives(CredentialChecked, {**_CHECKED, "works": None, "output": None}),

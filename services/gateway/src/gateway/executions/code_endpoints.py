@@ -91,10 +91,17 @@ async def execute_code(request: Request) -> Response:
     "/check",
     summary="Look for mistakes in a code",
     description="The code is read, not run. It shows in the workflow's log as `code-check`.",
-    openapi_extra=takes(
-        CheckCode,
-        {"workflowId": "welcome", "language": "python", "code": "def main(input):\n    return (1"},
-    ),
+    openapi_extra={
+        **takes(
+            CheckCode,
+            {
+                "workflowId": "welcome",
+                "language": "python",
+                "code": "def main(input):\n    return (1",
+            },
+        ),
+        "parameters": [IDEMPOTENCY],
+    },
     responses={
         200: gives(CodeChecked, {"valid": False, "mistakes": [_MISTAKE]}),
         **refusals(403, 408, 413, 422),

@@ -24,6 +24,7 @@ from gateway.executions.schemas import (
 )
 from gateway.executions.store import LogFilter
 from gateway.paging import PAGE_ITEMS, CursorText, Limit
+from gateway.repeats import describe_key
 from gateway.replies import call_of, reply
 from gateway.services import caller_of, services_of
 from gateway.shapes import Identifier
@@ -42,14 +43,10 @@ def _to_utc(moment: datetime) -> datetime:
 
 Moment: TypeAlias = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
-IDEMPOTENCY: Final[dict[str, Any]] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Names this call: repeated with the same key and body it starts nothing new "
-    "and gets the same answer, for at least 48 hours. Another body is refused with 422.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}
+IDEMPOTENCY: Final = describe_key(
+    "Names this call: repeated with the same key and body it starts nothing new and gets the same "
+    "answer, for at least 48 hours. Another body is refused with 422."
+)
 _WAIT: Final = wait_parameter(
     "Answer when the execution is over or waits for a person, and after this time at the latest, "
     "as in `10s` (at most 30s)."
@@ -165,7 +162,7 @@ async def read_execution(
         **refusals(403, 422),
     },
 )
-async def read_log(
+async def list_log(
     request: Request,
     workflow_id: Annotated[str, Path(alias="workflowId", description="The workflow's id.")],
     lead_id: Annotated[

@@ -74,7 +74,7 @@ def _describe(*statuses: int, **extra: Any) -> dict[str, Any]:
     "minutes; a job that takes longer than an hour fails, and what was saved stays saved.",
     **_describe(415, requestBody=IMPORT_BODY),
 )
-async def import_as_job(request: Request) -> Response:
+async def import_leads_as_job(request: Request) -> Response:
     media_type = media_type_of(request)
     call = acting_call_of(request, "import-leads", b"")
     chunks = stream_body(request, limit=IMPORT_BYTES)
@@ -88,7 +88,7 @@ async def import_as_job(request: Request) -> Response:
     "are the job's faults; each other gets one run, whatever happens to the gateways.",
     **_describe(403, **takes(StartRuns, {"leadIds": ["ahmed", "sara"], "input": {}})),
 )
-async def start_as_job(
+async def start_runs_as_job(
     request: Request,
     workflow_id: Annotated[str, Path(alias="workflowId", description="The workflow's id.")],
 ) -> Response:
@@ -106,7 +106,7 @@ async def start_as_job(
     "in the letter.",
     **_describe(**takes(ReplayLetters, {"reason": "unknown_run"}, more={"all": {}})),
 )
-async def replay_as_job(request: Request) -> Response:
+async def replay_letters_as_job(request: Request) -> Response:
     wanted = await read_model(request, ReplayLetters)
     says = wanted.model_dump_json(by_alias=True).encode()
     call = acting_call_of(request, "replay-letters", says)
@@ -152,7 +152,7 @@ async def read_job(request: Request, job_id: JobId) -> Response:
     description="In the order of their lines.",
     responses={200: gives(FaultPage, _FAULTS), **refusals(404, 422)},
 )
-async def list_faults(
+async def list_job_faults(
     request: Request, job_id: JobId, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
 ) -> Response:
     jobs = services_of(request).jobs

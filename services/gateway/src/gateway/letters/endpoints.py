@@ -150,7 +150,7 @@ async def read_letter(request: Request, letter_id: LetterId) -> Response:
     "as a password or a token, is masked here, too.",
     responses={200: gives(LetterContent, _CONTENT), **refusals(404)},
 )
-async def read_content(request: Request, letter_id: LetterId) -> Response:
+async def read_letter_content(request: Request, letter_id: LetterId) -> Response:
     return reply(await services_of(request).letters.read_content(actor_of(request), letter_id))
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Final, Self
 
 from mirsal_contracts.message import JsonObject
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from gateway.executions.schemas import ExecutionView
 from gateway.shapes import Answer, Identifier, Question
@@ -17,11 +17,7 @@ INPUT_BYTES = 512 * 1024
 
 
 class StartRun(Question):
-    """Start the workflow's newest version, for one lead or for up to 1,000."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["leadId"]}, {"required": ["leadIds"]}]}
-    )
+    """Start the workflow's newest version: give `leadId`, or `leadIds` for up to 1,000."""
 
     lead_id: Identifier | None = None
     lead_ids: (

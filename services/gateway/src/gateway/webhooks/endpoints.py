@@ -10,7 +10,8 @@ from gateway.auth.guard import GuardedRoute
 from gateway.bodies import read_model
 from gateway.documents import gives, refusals, takes
 from gateway.paging import PAGE_ITEMS, CursorText, Limit
-from gateway.replies import reply
+from gateway.repeats import REPEATABLE, SHOWN_ONCE
+from gateway.replies import once_of, reply
 from gateway.services import actor_of, services_of
 from gateway.webhooks.schemas import (
     DeliveryAsked,
@@ -80,6 +81,7 @@ _DELIVERY: Final = {
         "endedAt": "2026-11-22T13:26:00.8+00:00",
     },
 }
+_LOCATION: Final = {"Location": "The delivery's path."}
 _ASKED: Final = {
     "deliveryId": _DELIVERY_ID,
     "statusUrl": f"{WEBHOOK_PATH}{_ID}/delivery/{_DELIVERY_ID}",
@@ -106,7 +108,7 @@ async def list_webhooks(
     description="Its URL is sent a POST for each run that ends, or rests, as `eventTypes` say; "
     "signed as Standard Webhooks has it with the secret, which is shown in this answer and never "
     "again. An event may come twice, under the same `webhook-id`, and in any order.",
-    openapi_extra=takes(WebhookDraft, _DRAFT),
+    openapi_extra={**takes(WebhookDraft, _DRAFT), "parameters": [SHOWN_ONCE]},
     responses={
         201: gives(WebhookMade, _MADE, headers={"Location": "The webhook's path."}),
         **refusals(408, 409, 413, 422),
@@ -114,7 +116,8 @@ async def list_webhooks(
 )
 async def make_webhook(request: Request) -> Response:
     draft = await read_model(request, WebhookDraft)
-    made = await services_of(request).webhooks.make(actor_of(request), draft)
+    once = once_of(request, "make-webhook", draft.model_dump_json(by_alias=True).encode())
+    made = await services_of(request).webhooks.make(actor_of(request), draft, once)
     return reply(made, 201, headers={"Location": WEBHOOK_PATH + made.webhook_id})
 
 
@@ -156,16 +159,18 @@ async def remove_webhook(request: Request, webhook_id: WebhookId) -> Response:
     summary="Rotate a webhook's secret",
     description="For `overlapHours` each call is signed with both; a secret before the old one "
     "ends at once.",
-    openapi_extra=takes(SecretRotation, {"overlapHours": 24}),
+    openapi_extra={**takes(SecretRotation, {"overlapHours": 24}), "parameters": [SHOWN_ONCE]},
     responses={
         201: gives(WebhookMade, {**_MADE, "previousSecretUntil": "2026-11-23T13:26:00Z"}),
-        **refusals(404, 408, 413, 422),
+        **refusals(404, 408, 409, 413, 422),
     },
 )
-async def rotate_secret(request: Request, webhook_id: WebhookId) -> Response:
+async def rotate_webhook_secret(request: Request, webhook_id: WebhookId) -> Response:
     wanted = await read_model(request, SecretRotation)
-    made = await services_of(request).webhooks.rotate(actor_of(request), webhook_id, wanted)
-    return reply(made, 201)
+    says = wanted.model_dump_json(by_alias=True).encode()
+    once = once_of(request, "rotate-webhook", webhook_id.encode(), says)
+    webhooks = services_of(request).webhooks
+    return reply(await webhooks.rotate(actor_of(request), webhook_id, wanted, once), 201)
 
 
 @router.post(
@@ -173,10 +178,12 @@ async def rotate_secret(request: Request, webhook_id: WebhookId) -> Response:
     status_code=202,
     summary="Test a webhook",
     description="It is sent an event of the type `webhook.test` within seconds.",
-    responses={202: gives(DeliveryAsked, _ASKED), **refusals(404, 409)},
+    openapi_extra={"parameters": [REPEATABLE]},
+    responses={202: gives(DeliveryAsked, _ASKED, headers=_LOCATION), **refusals(404, 409, 422)},
 )
 async def test_webhook(request: Request, webhook_id: WebhookId) -> Response:
-    asked = await services_of(request).webhooks.test(actor_of(request), webhook_id)
+    once = once_of(request, "test-webhook", webhook_id.encode())
+    asked = await services_of(request).webhooks.test(actor_of(request), webhook_id, once)
     return reply(asked, 202, headers={"Location": asked.status_url})
 
 
@@ -218,11 +225,13 @@ async def read_delivery(
     summary="Send a delivery again",
     description="Under the same `webhook-id`, whatever became of it before; the attempts begin "
     "anew.",
-    responses={202: gives(DeliveryAsked, _ASKED), **refusals(404, 409)},
+    openapi_extra={"parameters": [REPEATABLE]},
+    responses={202: gives(DeliveryAsked, _ASKED, headers=_LOCATION), **refusals(404, 409, 422)},
 )
 async def redeliver(request: Request, webhook_id: WebhookId, delivery_id: DeliveryId) -> Response:
     webhooks, caller = services_of(request).webhooks, actor_of(request)
-    asked = await webhooks.redeliver(caller, webhook_id, delivery_id)
+    once = once_of(request, "redeliver", webhook_id.encode(), delivery_id.encode())
+    asked = await webhooks.redeliver(caller, webhook_id, delivery_id, once)
     return reply(asked, 202, headers={"Location": asked.status_url})
 
 
@@ -231,7 +240,10 @@ async def redeliver(request: Request, webhook_id: WebhookId, delivery_id: Delive
     status_code=202,
     summary="Send all dead deliveries again",
     description="Those that ended since a time.",
-    openapi_extra=takes(Redelivery, {"since": "2026-11-22T13:26:00Z"}),
+    openapi_extra={
+        **takes(Redelivery, {"since": "2026-11-22T13:26:00Z"}),
+        "parameters": [REPEATABLE],
+    },
     responses={
         202: gives(RedeliveryAsked, {"deliveriesUrl": f"{WEBHOOK_PATH}{_ID}/deliveries"}),
         **refusals(404, 408, 409, 413, 422),
@@ -240,4 +252,6 @@ async def redeliver(request: Request, webhook_id: WebhookId, delivery_id: Delive
 async def redeliver_dead(request: Request, webhook_id: WebhookId) -> Response:
     wanted = await read_model(request, Redelivery)
     webhooks, caller = services_of(request).webhooks, actor_of(request)
-    return reply(await webhooks.redeliver_dead(caller, webhook_id, wanted), 202)
+    says = wanted.model_dump_json(by_alias=True).encode()
+    once = once_of(request, "redeliver-dead", webhook_id.encode(), says)
+    return reply(await webhooks.redeliver_dead(caller, webhook_id, wanted, once), 202)

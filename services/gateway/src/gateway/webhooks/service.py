@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from mirsal_contracts.message import JsonObject
 from mirsal_runtime.outbound_rules import AddressRefused, OutboundRules
@@ -16,6 +16,7 @@ from gateway.audit.origins import origin_of
 from gateway.auth.schemas import Principal
 from gateway.paging import Cursor, cut_page, read_cursor
 from gateway.problems import Fault, access_denied, conflict, invalid, not_found, unavailable
+from gateway.repeats import Once, Repeated, shown_already
 from gateway.webhooks.schemas import (
     DeliveryAsked,
     DeliveryPage,
@@ -42,15 +43,19 @@ class Webhooks:
         self._rules = rules
         self._sealer = sealer
 
-    async def make(self, caller: Principal, draft: WebhookDraft) -> WebhookMade:
+    async def make(self, caller: Principal, draft: WebhookDraft, once: Once) -> WebhookMade:
         """A new endpoint, with the secret that is shown this once."""
         self._check(caller, draft)
-        endpoint_id, secret = uuid4(), make_secret()
+        endpoint_id, secret = once.id, make_secret()
         sealed = self._seal(secret, caller, endpoint_id)
         entry = Entry(
             origin_of(caller), Action.WEBHOOK_MADE, str(endpoint_id), None, _told(_wanted(draft))
         )
-        if not await self._store.add(endpoint_id, draft, sealed, entry):
+        try:
+            added = await self._store.add(draft, sealed, entry, once)
+        except Repeated as repeated:
+            raise shown_already(f"{WEBHOOK_PATH}{repeated.id}") from None
+        if not added:
             raise conflict(f"A workspace may have {MOST_ENDPOINTS} webhooks.")
         return _made(await self._find(caller, str(endpoint_id)), secret)
 
@@ -94,7 +99,7 @@ class Webhooks:
         return _view(old)
 
     async def rotate(
-        self, caller: Principal, webhook_id: str, wanted: SecretRotation
+        self, caller: Principal, webhook_id: str, wanted: SecretRotation, once: Once
     ) -> WebhookMade:
         """A new secret; the old one signs beside it for a while."""
         old, secret = await self._find(caller, webhook_id), make_secret()
@@ -102,17 +107,20 @@ class Webhooks:
         overlap = timedelta(hours=wanted.overlap_hours)
         after: JsonObject = {"overlapHours": wanted.overlap_hours}
         entry = Entry(origin_of(caller), Action.WEBHOOK_ROTATED, str(old.id), None, after)
-        if not await self._store.rotate(old.id, sealed, overlap, entry):
+        try:
+            rotated = await self._store.rotate(old.id, sealed, overlap, entry, once)
+        except Repeated:
+            raise shown_already(f"{WEBHOOK_PATH}{old.id}") from None
+        if not rotated:
             raise _missing()
         return _made(await self._find(caller, webhook_id), secret)
 
-    async def test(self, caller: Principal, webhook_id: str) -> DeliveryAsked:
+    async def test(self, caller: Principal, webhook_id: str, once: Once) -> DeliveryAsked:
         """Have the endpoint called with an event of the type `webhook.test`."""
         endpoint = await self._find_enabled(caller, webhook_id)
-        wish = Wish(uuid4(), caller.workspace, endpoint.id, "test")
+        wish = Wish(once.id, caller.workspace, endpoint.id, "test")
         entry = Entry(origin_of(caller), Action.WEBHOOK_TESTED, str(endpoint.id))
-        await self._store.wish(wish, entry)
-        return _asked(endpoint, wish.id)
+        return _asked(endpoint, await self._store.wish(wish, entry, once))
 
     async def list_deliveries(
         self,
@@ -144,7 +152,7 @@ class Webhooks:
         return _delivery(row)
 
     async def redeliver(
-        self, caller: Principal, webhook_id: str, delivery_id: str
+        self, caller: Principal, webhook_id: str, delivery_id: str, once: Once
     ) -> DeliveryAsked:
         """Have one delivery made again, under the same message id."""
         delivery = await self.read_delivery(caller, webhook_id, delivery_id)
@@ -152,13 +160,14 @@ class Webhooks:
         wanted = UUID(delivery.delivery_id)
         after: JsonObject = {"deliveryId": delivery.delivery_id}
         await self._store.wish(
-            Wish(uuid4(), caller.workspace, endpoint.id, "redeliver", delivery_id=wanted),
+            Wish(once.id, caller.workspace, endpoint.id, "redeliver", delivery_id=wanted),
             Entry(origin_of(caller), Action.WEBHOOK_REDELIVERED, str(endpoint.id), None, after),
+            once,
         )
         return _asked(endpoint, wanted)
 
     async def redeliver_dead(
-        self, caller: Principal, webhook_id: str, wanted: Redelivery
+        self, caller: Principal, webhook_id: str, wanted: Redelivery, once: Once
     ) -> RedeliveryAsked:
         """Have all deliveries made again that are dead since a time."""
         endpoint = await self._find_enabled(caller, webhook_id)
@@ -168,8 +177,9 @@ class Webhooks:
             raise invalid([Fault("is outside the years 1 to 9999 of UTC", "/since")]) from error
         after: JsonObject = {"since": since.isoformat()}
         await self._store.wish(
-            Wish(uuid4(), caller.workspace, endpoint.id, "redeliver_dead", since=since),
+            Wish(once.id, caller.workspace, endpoint.id, "redeliver_dead", since=since),
             Entry(origin_of(caller), Action.WEBHOOK_REDELIVERED, str(endpoint.id), None, after),
+            once,
         )
         return RedeliveryAsked(deliveries_url=f"{WEBHOOK_PATH}{endpoint.id}/deliveries")
 

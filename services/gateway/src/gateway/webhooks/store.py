@@ -9,6 +9,7 @@ from mirsal_runtime.queries import load_queries
 
 from gateway.audit.entries import Entry
 from gateway.audit.store import change
+from gateway.repeats import Once, Repeated
 from gateway.store import Database
 from gateway.webhooks.schemas import WebhookDraft
 
@@ -61,13 +62,16 @@ class WebhookStore:
         self._own = own
         self._views = views
 
-    async def add(
-        self, endpoint_id: UUID, draft: WebhookDraft, secret: bytes, entry: Entry
-    ) -> bool:
-        """Whether it was added: a workspace may have `MOST_ENDPOINTS`."""
+    async def add(self, draft: WebhookDraft, secret: bytes, entry: Entry, once: Once) -> bool:
+        """Whether it was added, under the id of `once`: a workspace may have `MOST_ENDPOINTS`.
+
+        Raises `Repeated`.
+        """
+        workspace = entry.origin.workspace
         values = (*_columns(draft), secret, entry.origin.name, MOST_ENDPOINTS)
+        turn = f"mirsal.webhooks/{workspace}"
         return await self._change(
-            entry.origin.workspace, "add", entry, endpoint_id, entry.origin.workspace, *values
+            workspace, "add", entry, once.id, workspace, *values, once=once, turn=turn
         )
 
     async def save(
@@ -84,12 +88,12 @@ class WebhookStore:
         return await self._change(workspace, "save", entry, endpoint_id, workspace, *values)
 
     async def rotate(
-        self, endpoint_id: UUID, secret: bytes, overlap: timedelta, entry: Entry
+        self, endpoint_id: UUID, secret: bytes, overlap: timedelta, entry: Entry, once: Once
     ) -> bool:
-        """Whether there is such an endpoint, which has a new secret now."""
+        """Whether there is such an endpoint, which has a new secret now. Raises `Repeated`."""
         workspace = entry.origin.workspace
         return await self._change(
-            workspace, "rotate", entry, endpoint_id, workspace, secret, overlap
+            workspace, "rotate", entry, endpoint_id, workspace, secret, overlap, once=once
         )
 
     async def remove(self, endpoint_id: UUID, entry: Entry) -> bool:
@@ -98,19 +102,31 @@ class WebhookStore:
             entry.origin.workspace, "remove", entry, endpoint_id, entry.origin.workspace
         )
 
-    async def wish(self, wish: Wish, entry: Entry) -> None:
-        """Have the worker do something."""
-        await self._change(wish.workspace, "wish", entry, *wish)
+    async def wish(self, wish: Wish, entry: Entry, once: Once) -> UUID:
+        """Have the worker do something; the wish's id, or that of the same call's before."""
+        try:
+            await self._change(wish.workspace, "wish", entry, *wish, once=once)
+        except Repeated as repeated:
+            return repeated.id
+        return wish.id
 
     async def _change(
-        self, workspace: str, name: str, entry: Entry | None, *values: object
+        self,
+        workspace: str,
+        name: str,
+        entry: Entry | None,
+        *values: object,
+        once: Once | None = None,
+        turn: str = "",
     ) -> bool:
         """Whether the statement gave a row; what it changed is recorded with it."""
 
         def describe(rows: Sequence[Any]) -> Entry | None:
             return entry if rows else None
 
-        return bool(await change(self._own, workspace, describe, _SQL[name], *values))
+        return bool(
+            await change(self._own, workspace, describe, _SQL[name], *values, once=once, turn=turn)
+        )
 
     async def read(self, workspace: str, endpoint_id: UUID) -> EndpointRow | None:
         """One endpoint."""

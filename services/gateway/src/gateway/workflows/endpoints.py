@@ -10,7 +10,8 @@ from gateway.auth.guard import GuardedRoute
 from gateway.bodies import read_model
 from gateway.documents import gives, refusals, takes
 from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
-from gateway.replies import reply
+from gateway.repeats import REPEATABLE
+from gateway.replies import once_of, reply
 from gateway.services import actor_of, caller_of, services_of
 from gateway.shapes import Identifier
 from gateway.workflows.entity_tags import IF_MATCH, IF_NONE_MATCH, expected_versions, tag_of
@@ -91,7 +92,7 @@ async def save_workflow(
     status_code=201,
     summary="Create a workflow",
     description="As saving one, under an id that the server makes.",
-    openapi_extra=takes(WorkflowDraft, DRAFT),
+    openapi_extra={**takes(WorkflowDraft, DRAFT), "parameters": [REPEATABLE]},
     responses={
         201: gives(
             WorkflowView, {**_VIEW, "version": 1}, headers={"Location": "The workflow's path."}
@@ -101,7 +102,8 @@ async def save_workflow(
 )
 async def create_workflow(request: Request) -> Response:
     draft = await read_model(request, WorkflowDraft)
-    view = await services_of(request).workflows.create(actor_of(request), draft)
+    once = once_of(request, "create-workflow", draft.model_dump_json(by_alias=True).encode())
+    view = await services_of(request).workflows.create(actor_of(request), draft, once)
     return reply(view, 201, headers={"Location": WORKFLOW_PATH + view.workflow_id})
 
 
@@ -150,7 +152,7 @@ async def list_workflows(
         **refusals(403, 422),
     },
 )
-async def list_versions(
+async def list_workflow_versions(
     request: Request,
     workflow_id: WorkflowId,
     limit: Limit = PAGE_ITEMS,
@@ -165,7 +167,7 @@ async def list_versions(
     summary="Read one version",
     responses={200: gives(WorkflowVersion, _VERSION), **refusals(403, 404, 422)},
 )
-async def read_version(
+async def read_workflow_version(
     request: Request,
     workflow_id: WorkflowId,
     version: Annotated[int, Path(ge=1, le=MOST_VERSIONS, description="The version's number.")],

@@ -15,7 +15,7 @@ IF_MATCH: Final[dict[str, Any]] = {
     "required": False,
     "description": "The `ETag` of the version that the change is based on: if another one has "
     "become the newest meanwhile, nothing is saved and the answer is 412.",
-    "schema": {"type": "string", "maxLength": 512},
+    "schema": {"type": "string"},
     "example": '"3"',
 }
 IF_NONE_MATCH: Final[dict[str, Any]] = {
@@ -23,7 +23,7 @@ IF_NONE_MATCH: Final[dict[str, Any]] = {
     "in": "header",
     "required": False,
     "description": "`*`: save only if there is no such workflow yet, else 412.",
-    "schema": {"type": "string", "maxLength": 512},
+    "schema": {"type": "string"},
     "example": "*",
 }
 

@@ -1,7 +1,6 @@
 """Saving and reading workflow definitions."""
 
 from collections.abc import Sequence
-from uuid import uuid4
 
 from gateway.audit.origins import origin_of
 from gateway.auth.schemas import Principal
@@ -9,6 +8,7 @@ from gateway.credentials import references
 from gateway.credentials.store import CredentialStore
 from gateway.paging import Cursor, cut_page, read_cursor, read_number
 from gateway.problems import access_denied, invalid, moved_on, not_found
+from gateway.repeats import Once, Repeated
 from gateway.workflows.schemas import (
     MOST_VERSIONS,
     VersionPage,
@@ -34,6 +34,7 @@ class Workflows:
         workflow_id: str,
         draft: WorkflowDraft,
         expected: Sequence[int] | None = None,
+        once: Once | None = None,
     ) -> tuple[WorkflowView, bool]:
         """The workflow after the save, and whether it is new.
 
@@ -47,7 +48,7 @@ class Workflows:
             faults = await references.find_faults(self._credentials, caller.workspace, nodes)
         if faults:
             raise invalid(faults)
-        saved = await self._store.save(origin_of(caller), workflow_id, draft, expected)
+        saved = await self._store.save(origin_of(caller), workflow_id, draft, expected, once)
         if saved is not None:
             return saved, saved.version == 1
         view = await self._store.read(caller.workspace, workflow_id)
@@ -56,11 +57,14 @@ class Workflows:
             raise moved_on(newest)
         return view, False
 
-    async def create(self, caller: Principal, draft: WorkflowDraft) -> WorkflowView:
+    async def create(self, caller: Principal, draft: WorkflowDraft, once: Once) -> WorkflowView:
         """A workflow under an id that the server makes, which no grant can name before."""
         if caller.workflow_ids is not None:
             raise access_denied()
-        view, _ = await self.save(caller, str(uuid4()), draft)
+        try:
+            view, _ = await self.save(caller, str(once.id), draft, once=once)
+        except Repeated as repeated:
+            return await self.read(caller, str(repeated.id))
         return view
 
     async def read(self, caller: Principal, workflow_id: str) -> WorkflowView:

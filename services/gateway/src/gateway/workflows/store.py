@@ -12,6 +12,7 @@ from mirsal_runtime.queries import load_queries
 from gateway.audit.entries import Action, Entry, Origin
 from gateway.audit.store import change
 from gateway.paging import Cursor
+from gateway.repeats import Once
 from gateway.store import Database
 from gateway.workflows.schemas import (
     VersionSummary,
@@ -47,6 +48,7 @@ class WorkflowStore:
         workflow_id: str,
         draft: WorkflowDraft,
         expected: Sequence[int] | None = None,
+        once: Once | None = None,
     ) -> WorkflowView | None:
         """The new version; None if the newest one says the same already, or is not `expected`."""
         document = draft.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -69,6 +71,7 @@ class WorkflowStore:
             origin.name,
             orjson.dumps(document["nodes"]).decode(),
             None if expected is None else list(expected),
+            once=once,
         )
         return WorkflowView(**_members(rows[0])) if rows else None
 
