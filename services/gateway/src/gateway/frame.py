@@ -6,7 +6,6 @@ import traceback
 import structlog
 from mirsal_runtime import metrics, telemetry
 from mirsal_runtime.trace_context import quiet_traceparent
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.problems import Problem
@@ -65,7 +64,7 @@ class Frame:
                 headers.extend(SECURITY)
                 headers.append((b"traceresponse", traceparent.encode()))
                 headers.append((b"trace-id", traceparent[3:35].encode()))
-                if "content-security-policy" not in Headers(raw=headers):
+                if not any(name == CSP[0] for name, _ in headers):
                     headers.append(CSP)
             await send(message)
 
@@ -83,7 +82,7 @@ class Frame:
             await INTERNAL.to_response()(scope, receive, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", _OTHER_ROUTE)
-            metrics.REQUEST_SECONDS.labels(route, scope["method"], str(status)).observe(
+            metrics.child_of(metrics.REQUEST_SECONDS, route, scope["method"], str(status)).observe(
                 time.perf_counter() - started, telemetry.exemplar_of(traceparent)
             )
             if span.is_recorded:

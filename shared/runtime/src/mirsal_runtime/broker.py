@@ -58,9 +58,6 @@ class Publisher:
         Raises `BrokerUnavailable` after `send_seconds`; some may have been written then. Raises
         `MessageTooLarge` before anything is sent.
         """
-        for message in messages:
-            if size_of(message) > MAX_MESSAGE_BYTES:
-                raise MessageTooLarge(f"{size_of(message)} bytes for {message.topic}")
         metrics.BATCH_SIZE.labels("send").observe(len(messages))
         with tell_sending(messages):
             await self._send(messages)
@@ -114,6 +111,9 @@ class Publisher:
             if not batches or not _append(batches[-1], key, message):
                 batches.append(producer.create_batch())
                 _append(batches[-1], key, message)
+                # Whatever its size, a batch takes its first message.
+                if batches[-1].size() > MAX_MESSAGE_BYTES:
+                    raise MessageTooLarge(f"{batches[-1].size()} bytes for {topic}")
         return parcels
 
     async def _started(self) -> AIOKafkaProducer:

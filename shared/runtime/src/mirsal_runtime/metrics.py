@@ -4,6 +4,7 @@ How they are written for Prometheus is in `mirsal_runtime.exposition`.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -160,6 +161,15 @@ SPANS_EXPORTED = _counter("mirsal_spans_exported_total", "Spans that the collect
 SPANS_DROPPED = _counter(
     "mirsal_spans_dropped_total", "Spans given up: queue full, or refused.", ("reason",)
 )
+
+
+@lru_cache(maxsize=4_096)
+def child_of(collector: CollectorT, *labels: str) -> CollectorT:
+    """`collector.labels(*labels)`, for what is counted with every run.
+
+    prometheus_client takes a lock and makes texts of the values each time.
+    """
+    return collector.labels(*labels)
 
 
 def show_only(part: Part) -> None:

@@ -128,9 +128,8 @@ class Server:
 
     def _tell(self, work: Work, ending: Ending) -> None:
         command = work.command
-        metrics.ATTEMPT_OUTCOMES.labels(
-            self._connector, ending.label, metrics.WORKSPACE(command.workspace)
-        ).inc()
+        workspace = metrics.WORKSPACE(command.workspace)
+        metrics.child_of(metrics.ATTEMPT_OUTCOMES, self._connector, ending.label, workspace).inc()
         if ending.label == "throttled":
             metrics.PROVIDER_THROTTLED.labels(self._connector, ending.code).inc()
         (successes if ending.state == "succeeded" else log).info(

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from uuid import UUID
 
+from asyncpg.pgproto.pgproto import UUID
 from mirsal_contracts.commands import RunNode
 from pydantic import ValidationError
 

@@ -50,12 +50,19 @@ def start_attempt(turn: Turn, step: Step, node: NodeState) -> None:
     except CommandRefused as refused:
         fail_node(turn, step, node, refused.fault, node.started_at, turn.at)
         return
-    queued = node._replace(
-        phase="queued",
-        attempt=attempt,
-        rounds=0,
-        due=turn.after(turn.rules.silent_seconds[0]),
-        cause=turn.event.key,
+    # Made directly: `_replace` takes as long as all the rest of this function.
+    queued = NodeState(
+        "queued",
+        attempt,
+        node.retries,
+        0,
+        turn.after(turn.rules.silent_seconds[0]),
+        turn.event.key,
+        node.started_at,
+        node.outcome,
+        node.output,
+        node.error,
+        node.late,
     )
     turn.put(step, queued, start=node.started_at)
 

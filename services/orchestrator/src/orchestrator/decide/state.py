@@ -150,7 +150,12 @@ class RunState(NamedTuple):
     @property
     def wake_at(self) -> datetime | None:
         """When something must be done if no event comes before; None if nothing must."""
-        return min((node.due for node in self.nodes.values() if node.due is not None), default=None)
+        earliest: datetime | None = None
+        for node in self.nodes.values():
+            due = node.due
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+        return earliest
 
     @property
     def reason(self) -> JsonObject | None:

@@ -18,15 +18,17 @@ def account_for(write: RunWrite) -> None:
     workflow_id = metrics.WORKFLOW(request.workflow_id)
     for row in write.rows:
         if row.status in COUNTED and not row.is_late:
-            metrics.EXECUTIONS.labels(row.connector_type, row.status, workflow_id).inc()
+            kind = row.connector_type
+            metrics.child_of(metrics.EXECUTIONS, kind, row.status, workflow_id).inc()
             if row.duration_ms is not None:
-                metrics.EXECUTION_SECONDS.labels(row.connector_type, workflow_id).observe(
+                metrics.child_of(metrics.EXECUTION_SECONDS, kind, workflow_id).observe(
                     row.duration_ms / 1000, exemplar_of(write.run.traceparent)
                 )
     has_news = any(not row.is_late for row in write.rows)
     if has_news and (state.is_final or state.status in RESTING):
         reason = state.reason
-        metrics.RUNS_ENDED.labels(state.status, metrics.WORKSPACE(request.workspace)).inc()
+        workspace = metrics.WORKSPACE(request.workspace)
+        metrics.child_of(metrics.RUNS_ENDED, state.status, workspace).inc()
         (successes if state.status == "succeeded" else log).info(
             "run_ended" if state.is_final else "run_rests",
             status=state.status,

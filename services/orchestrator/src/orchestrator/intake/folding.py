@@ -133,13 +133,16 @@ class Fold:
         state_json = self._state.to_json().decode() if self._has_changed else ""
         if stored is None:
             request_json = self._request.to_json().decode()
-            run = StoredRun(self._request, self._state, 0, self._traceparent, len(request_json))
+            revision, request_bytes = 0, len(request_json)
         else:
             request_json = None
-            run = stored._replace(state=self._state)
+            revision, request_bytes = stored.revision, stored.request_bytes
+        run = StoredRun(self._request, self._state, revision, self._traceparent, request_bytes)
         if self._has_changed:
             write = RunWrite(run, request_json, state_json, tuple(self._rows.values()))
-            run = run._replace(revision=run.revision + 1)
+            run = StoredRun(
+                self._request, self._state, revision + 1, self._traceparent, request_bytes
+            )
         weight = run.request_bytes + len(state_json) + OVERHEAD_BYTES
         return Folding(
             run,
