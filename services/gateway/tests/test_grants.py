@@ -81,6 +81,24 @@ async def test_a_workflow_that_is_not_granted_is_as_if_it_were_not(owner: Gatewa
     assert later.status_code == 201
 
 
+async def test_who_is_held_to_some_workflows_changes_nothing_that_all_use(owner: Gateway) -> None:
+    """Whose account takes the place of another's gets what all workflows send by it."""
+    account = {"account": {"type": "smtp", "host": "smtp.example.com", "from": "a@b.example"}}
+    calls: list[tuple[str, str, Any]] = [
+        ("PUT", "/api/automation/credential/support", account),
+        ("POST", "/api/automation/credential/support/check", None),
+        ("DELETE", "/api/automation/credential/support", None),
+        ("GET", "/api/automation/audit", None),
+    ]
+    key = await owner.add_key(owner.workspace, role=Role.OWNER, workflow_ids=["mine"])
+    for method, path, body in calls:
+        answer = await owner.client.request(method, path, json=body, headers={"x-api-key": key})
+        assert answer.status_code == 403, path
+        assert answer.json()["error"] == "Access denied"
+        allowed = await owner.client.request(method, path, json=body)
+        assert allowed.is_success, allowed.text
+
+
 async def test_runs_of_workflows_that_are_not_granted_read_404(owner: Gateway) -> None:
     key = await owner.add_key(owner.workspace, role=Role.VIEWER, workflow_ids=["mine"])
     for workflow_id, status in (("mine", 200), ("other", 404)):

@@ -156,6 +156,11 @@ async def test_a_forwarded_address_counts_only_from_a_trusted_proxy(gateway: Gat
             url = f"{process.url}/api/automation/leads"
             own = await client.get(url, headers={"x-api-key": gateway.key})
             other = await client.get(url, headers=headers)
+            for made_up in ("one", "x" * 9_000):
+                headers["x-forwarded-for"] = made_up
+                last = await client.get(url, headers=headers)
+            assert int(last.headers["ratelimit-remaining"]) == (5 if trusted else 3)
+            headers["x-forwarded-for"] = "203.0.113.9"
             left[trusted] = [int(each.headers["ratelimit-remaining"]) for each in (own, other)]
         await gateway.services.trail.seal()
         found = await gateway.sql.fetch(
@@ -164,9 +169,10 @@ async def test_a_forwarded_address_counts_only_from_a_trusted_proxy(gateway: Gat
             gateway.workspace,
         )
         recorded[trusted] = {row["address"] for row in found}
-    assert recorded == {"": {"127.0.0.1"}, "127.0.0.1": {"127.0.0.1", "203.0.113.9"}}
+    told = {"127.0.0.1", "203.0.113.9", "unknown"}
+    assert recorded == {"": {"127.0.0.1"}, "127.0.0.1": told}
     assert left[""] == [6, 5]
-    assert left["127.0.0.1"] == [4, 6]
+    assert left["127.0.0.1"] == [2, 6]
 
 
 async def test_a_gigabyte_is_refused_at_once_and_not_read(

@@ -84,6 +84,28 @@ async def test_a_key_without_limit_is_never_counted(make_settings: MakeSettings)
             assert "ratelimit-limit" not in answer.headers
 
 
+@pytest.mark.parametrize("of_key", [0, 3, 1_000])
+async def test_no_key_goes_beyond_its_workspaces_limit(
+    make_settings: MakeSettings, of_key: int
+) -> None:
+    """The installation sets the workspace's, and whoever may make keys sets theirs."""
+    settings = make_settings(rate_limit_wait_ms=20_000)
+    async with open_gateway(settings) as gateway:
+        await gateway.sql.execute(
+            "INSERT INTO gateway.workspace_limits VALUES ($1, 5)", gateway.workspace
+        )
+        statuses = []
+        for _ in range(3):
+            key = await store_key(settings, gateway.workspace, rate_limit_per_minute=of_key)
+            answers = [
+                await gateway.client.get(LEADS, headers={"x-api-key": key}) for _ in range(4)
+            ]
+            statuses += [answer.status_code for answer in answers]
+        assert statuses.count(200) == 5
+        assert answers[-1].headers["ratelimit-limit"] == ("3" if of_key == 3 else "5")
+        assert answers[-1].headers["ratelimit-remaining"] == "0"
+
+
 async def test_a_wrong_key_counts_for_nobody(make_settings: MakeSettings) -> None:
     settings = make_settings(
         rate_limit_per_minute=secrets.randbelow(500) + 1_000, rate_limit_wait_ms=20_000
@@ -159,7 +181,7 @@ def test_a_window_of_its_own_moves() -> None:
         ("::ffff:10.1.2.3", "10.1.2.3"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
         ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
-        ("testclient", "testclient"),
+        ("testclient", "unknown"),
     ],
 )
 def test_a_client_is_an_address_or_a_network(address: str, client: str) -> None:

@@ -22,8 +22,8 @@ from services.gateway.tests.test_reading import add_execution, add_run
 SCHEMAS = {"gateway": "mirsal_gateway", "orchestrator": "mirsal_orchestrator"}
 OF_NO_WORKSPACE = {"alembic_version"}
 """Tables that no service may read."""
-BATCH_READERS = ("mirsal_orchestrator", "webhook_worker", "gateway")
-"""Who works on all workspaces' runs; `gateway` is the release before."""
+BATCH_READERS = ("mirsal_orchestrator", "mirsal_webhook_worker", "webhook_worker", "gateway")
+"""Who works on all workspaces' runs; those without `mirsal_` are releases before."""
 APART = (
     "((current_setting('mirsal.everywhere'::text, true) = 'on'::text) OR "
     "(workspace = current_setting('mirsal.workspace'::text, true)))"
@@ -95,7 +95,7 @@ async def test_services_own_nothing_and_no_policy_is_passed_by(gateway: Gateway)
         assert not any(row.values()), role
     views = await gateway.sql.fetch(
         "SELECT relname FROM pg_class WHERE relkind = 'v'"
-        " AND relnamespace = 'orchestrator'::regnamespace"
+        " AND relnamespace::regnamespace::text IN ('orchestrator', 'webhook_worker')"
         " AND NOT coalesce(reloptions, '{}') @> ARRAY['security_invoker=true']"
     )
     assert not views, "such a view shows what its owner may see"

@@ -25,9 +25,9 @@ from services.gateway.tests.conftest import Gateway
 PATH = "/api/automation/credential/"
 FRESH = 3.0
 ROLES: dict[CredentialType, str] = {
-    "smtp": "email_worker",
-    "whatsapp": "whatsapp_worker",
-    "google": "sheets_worker",
+    "smtp": "mirsal_email_worker",
+    "whatsapp": "mirsal_whatsapp_worker",
+    "google": "mirsal_sheets_worker",
 }
 
 
@@ -148,6 +148,15 @@ async def test_a_connector_sees_its_own_type_only(owner: Gateway, reader: Reader
     assert await reader.pool.fetchval(view, owner.workspace) == 1
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await reader.pool.fetch("SELECT sealed FROM gateway.credentials")
+    barrier = (
+        "SELECT 'security_barrier=true' = ANY (reloptions) FROM pg_class WHERE oid = $1::regclass"
+    )
+    assert await owner.sql.fetchval(barrier, "gateway.published_credentials")
+    old = "SET ROLE email_worker"
+    async with owner.sql.transaction():
+        await owner.sql.execute(old)
+        assert await owner.sql.fetchval(view, owner.workspace) == 1, "the release before works on"
+        await owner.sql.execute("RESET ROLE")
     async with asyncpg.create_pool(
         owner.settings.database_url.get_secret_value(),
         min_size=1,

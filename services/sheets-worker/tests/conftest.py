@@ -18,6 +18,7 @@ from mirsal_testing.simulators.sheets import SheetsSimulator, SheetsSimulatorCli
 from mirsal_testing.worker_rig import WorkerRig
 from redis.asyncio import Redis
 from sheets_worker.main import connector
+from sheets_worker.process import ROLE
 
 SPREADSHEET = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms"
 
@@ -30,7 +31,7 @@ def database_url(postgres_server: Server) -> Iterator[str]:
     url = with_database(postgres_server.url, name)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DATABASE_URL", url)
-        migrate("sheets_worker", "sheets_worker")
+        migrate("sheets_worker", "sheets_worker", application=ROLE)
     yield url
     run_apart(drop_database(postgres_server.url, name))
 

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded
-from mirsal_runtime.postgres import close_pool, open_pool
+from mirsal_runtime.postgres import close_pool
 from mirsal_testing.commands import make_command, next_attempt
 from mirsal_testing.simulators.sheets import (
     SheetsSimulator,
@@ -23,6 +23,7 @@ from mirsal_testing.worker_rig import WorkerRig
 from pydantic import SecretStr
 from sheets_worker.departures import Departures
 from sheets_worker.main import connector
+from sheets_worker.process import open_store_pool
 from sheets_worker.rows import TabName
 from sheets_worker.store import SheetStore
 
@@ -265,7 +266,7 @@ async def test_a_write_whose_process_died_before_its_request_holds_nobody_up(
     process = Departures(tmp_path / "sheets" / "local-1.writes")
     write, command = uuid4(), append({"a": "2"})
     process.note(write)
-    pool = await open_pool(SecretStr(database_url), role="sheets_worker", application="killed")
+    pool = await open_store_pool(SecretStr(database_url), "killed")
     tab = TabName(SPREADSHEET, "Leads")
     assert await SheetStore(pool).begin(tab, write, [command.execution_id], ["default"], "default")
     await close_pool(pool)

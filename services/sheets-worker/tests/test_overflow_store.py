@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from mirsal_runtime.postgres import close_pool, open_pool
+from mirsal_runtime.postgres import close_pool
 from pydantic import SecretStr
 from sheets_worker.overflow_store import Backlog, Cursor, Overflowing, OverflowStore
+from sheets_worker.process import open_store_pool
 from sheets_worker.rows import Placed, Row, TabName
 from sheets_worker.store import SheetStore, Written
 
@@ -33,7 +34,7 @@ async def pool(
     database: asyncpg.Connection[asyncpg.Record], database_url: str
 ) -> AsyncIterator[Pool]:
     del database
-    found = await open_pool(SecretStr(database_url), role="sheets_worker", application="test")
+    found = await open_store_pool(SecretStr(database_url), "test")
     yield found
     await close_pool(found)
 
@@ -114,7 +115,7 @@ async def test_what_is_to_be_brought_back_is_what_bigquery_surely_has(pool: Pool
 
 
 async def test_one_process_at_a_time_brings_rows_back(pool: Pool, database_url: str) -> None:
-    other = await open_pool(SecretStr(database_url), role="sheets_worker", application="other")
+    other = await open_store_pool(SecretStr(database_url), "test")
     try:
         async with OverflowStore(pool).hold_backfill() as held:
             assert held is not None

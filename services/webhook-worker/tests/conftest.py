@@ -30,8 +30,7 @@ def database_url(postgres_server: Server) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DATABASE_URL", url)
         # First the one whose rights the others give.
-        migrate("webhook_worker", "webhook_worker")
-        for role in ("gateway", "orchestrator"):
+        for role in ("webhook_worker", "gateway", "orchestrator"):
             migrate(role, role, application=f"mirsal_{role}")
     yield url
     run_apart(drop_database(postgres_server.url, name))

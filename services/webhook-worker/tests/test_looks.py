@@ -8,6 +8,7 @@ import pytest
 from mirsal_runtime.postgres import open_pool
 from mirsal_testing.webhook_world import World
 from pydantic import SecretStr
+from webhook_worker.main import ROLE, SCHEMA
 from webhook_worker.store import Pool, WebhookStore, Windows
 
 NOWHERE = "https://hooks.example/"
@@ -17,7 +18,7 @@ ZERO = timedelta(0)
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     """Sessions as the service has them."""
-    pool = await open_pool(SecretStr(database_url), role="webhook_worker", application="test")
+    pool = await open_pool(SecretStr(database_url), role=ROLE, schema=SCHEMA, application="test")
     yield pool
     await pool.close()
 

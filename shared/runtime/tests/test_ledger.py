@@ -16,7 +16,7 @@ from mirsal_runtime.ledger import (
     Orphan,
     Outcome,
 )
-from mirsal_runtime.postgres_ledger import PostgresLedger, ledger_schema
+from mirsal_runtime.postgres_ledger import PostgresLedger
 from mirsal_testing.memory_ledger import LedgerStore, MemoryLedger
 
 Make = Callable[[], Ledger]
@@ -29,10 +29,11 @@ async def make_ledger(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
         store = LedgerStore()
         yield lambda: MemoryLedger(store)
         return
-    url = request.getfixturevalue("module_database")
-    async with asyncpg.create_pool(url, min_size=1, max_size=4) as pool:
-        await pool.execute("DROP TABLE IF EXISTS ledger, ledger_holders")
-        await pool.execute(ledger_schema())
+    url = request.getfixturevalue("ledger_database")
+    acts_as = {"role": "mirsal_noop_worker", "search_path": "noop_worker"}
+    async with asyncpg.create_pool(url, min_size=1, max_size=4, server_settings=acts_as) as pool:
+        await pool.execute("DELETE FROM ledger")
+        await pool.execute("DELETE FROM ledger_holders")
         yield lambda: PostgresLedger(pool, holder=uuid4(), instance="test-1")
 
 
@@ -285,6 +286,23 @@ async def test_old_rows_are_forgotten(make_ledger: Make) -> None:
     assert await ledger.forget(0.15) == 1
     found = await ledger.look([(old, 1), (young, 1)])
     assert [each.verdict for each in found] == ["vacant", "remembered"]
+
+
+async def test_a_row_says_whose_it_is(ledger_database: str) -> None:
+    acts_as = {"role": "mirsal_noop_worker", "search_path": "noop_worker"}
+    claimed, settled = new_key(), new_key()
+    async with asyncpg.create_pool(
+        ledger_database, min_size=1, max_size=1, server_settings=acts_as
+    ) as pool:
+        ledger = PostgresLedger(pool, holder=uuid4(), instance="test-1")
+        await ledger.claim(claim_of(claimed)._replace(workspace="ws_1"))
+        await ledger.settle(outcome_of(claimed)._replace(workspace="ws_1"))
+        await ledger.settle(outcome_of(settled)._replace(workspace="ws_2"))
+        rows = await pool.fetch(
+            "SELECT run_id, workspace FROM ledger WHERE run_id = ANY ($1)",
+            [claimed.run_id, settled.run_id],
+        )
+    assert dict(rows) == {claimed.run_id: "ws_1", settled.run_id: "ws_2"}
 
 
 async def test_database_that_does_not_answer_is_one_error(module_database: str) -> None:

@@ -3,4 +3,4 @@
 from mirsal_runtime.migrations import migrate
 
 if __name__ == "__main__":
-    migrate("code_runner", "code_runner")
+    migrate("code_runner", "code_runner", application="mirsal_code_runner")

@@ -61,7 +61,9 @@ class CodeSettings(BaseSettings):
     that may be missing, by name.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MIRSAL_CODE_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MIRSAL_CODE_", extra="ignore", hide_input_in_errors=True
+    )
 
     boxes: Annotated[int, Field(ge=2, le=256)] = max(4, 2 * (os.cpu_count() or 1))
     guests_dir: Path | None = None

@@ -15,7 +15,7 @@ from email_worker.params import EmailParams, EmailResult
 from email_worker.send import send_email
 from email_worker.settings import SmtpSettings
 
-ROLE = "email_worker"
+ROLE = "mirsal_email_worker"
 
 
 class MailServerChecked(Message):

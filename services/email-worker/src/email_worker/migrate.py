@@ -3,4 +3,4 @@
 from mirsal_runtime.migrations import migrate
 
 if __name__ == "__main__":
-    migrate("email_worker", "email_worker")
+    migrate("email_worker", "email_worker", application="mirsal_email_worker")

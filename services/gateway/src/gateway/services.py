@@ -23,7 +23,7 @@ from gateway.auth.bearer import Bearer, Claims
 from gateway.auth.guard import PRINCIPAL
 from gateway.auth.key_ring import KeyRing
 from gateway.auth.key_set import KeySet
-from gateway.auth.rate_limit import RateLimiter
+from gateway.auth.rate_limit import NO_ADDRESS, RateLimiter, is_address
 from gateway.auth.schemas import Principal
 from gateway.auth.service import Doorkeeper
 from gateway.auth.store import KeyStore
@@ -103,8 +103,8 @@ def caller_of(request: Request) -> Principal:
 
 def actor_of(request: Request) -> Principal:
     """Who calls and from where, for calls that the audit log tells of."""
-    address = "" if request.client is None else request.client.host
-    return caller_of(request)._replace(address=address)
+    address = NO_ADDRESS if request.client is None else request.client.host
+    return caller_of(request)._replace(address=address if is_address(address) else NO_ADDRESS)
 
 
 @asynccontextmanager

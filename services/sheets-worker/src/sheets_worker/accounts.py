@@ -20,7 +20,7 @@ from sheets_worker.google import open_sheets_api
 from sheets_worker.quota import Quota
 from sheets_worker.settings import GoogleSettings, SheetsSettings
 
-ROLE = "sheets_worker"
+ROLE = "mirsal_sheets_worker"
 
 
 class GoogleChecked(Message):

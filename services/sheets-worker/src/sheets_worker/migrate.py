@@ -3,4 +3,4 @@
 from mirsal_runtime.migrations import migrate
 
 if __name__ == "__main__":
-    migrate("sheets_worker", "sheets_worker")
+    migrate("sheets_worker", "sheets_worker", application="mirsal_sheets_worker")

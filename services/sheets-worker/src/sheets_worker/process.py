@@ -12,6 +12,7 @@ from mirsal_runtime.failures import AttemptFailure, PermanentError
 from mirsal_runtime.postgres import close_pool, open_pool
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.vault.accounts import Accounts
+from pydantic import SecretStr
 
 from sheets_worker.accounts import GoogleChecked, open_google_accounts
 from sheets_worker.appending import append_rows
@@ -38,12 +39,13 @@ from sheets_worker.settings import (
     ProcessSettings,
     SheetsSettings,
 )
-from sheets_worker.store import SheetStore, keep_store_small
+from sheets_worker.store import Pool, SheetStore, keep_store_small
 from sheets_worker.tab import Tab
 from sheets_worker.writer import GroupLimits, Perform, TabWriter
 
 SERVICE: Final = "sheets-worker"
-ROLE: Final = "sheets_worker"
+SCHEMA: Final = "sheets_worker"
+ROLE: Final = "mirsal_sheets_worker"
 MOST_TITLE = 100
 _SPREADSHEET_ID = re.compile(
     r"(?:https://docs\.google\.com/spreadsheets/d/)?([\w-]{1,200})(?:/.*)?"
@@ -121,11 +123,16 @@ class Desk:
             del self._writers[key]
 
 
+async def open_store_pool(url: SecretStr, application: str) -> Pool:
+    """Connections that act as the service, which owns nothing."""
+    return await open_pool(url, role=ROLE, schema=SCHEMA, application=application)
+
+
 @asynccontextmanager
 async def open_desk() -> AsyncIterator[Desk]:
     """The desk as the environment describes it."""
     process, settings = ProcessSettings(), SheetsSettings()
-    pool = await open_pool(process.database_url, role=ROLE, application=process.instance)
+    pool = await open_store_pool(process.database_url, process.instance)
     store, overflow_store = SheetStore(pool), OverflowStore(pool)
     google = GoogleSettings()
     # The runtime's journal has made sure that no other process has this name.

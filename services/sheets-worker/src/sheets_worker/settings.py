@@ -44,7 +44,9 @@ class SheetsSettings(BaseSettings):
     their sheet lacks.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MIRSAL_SHEETS_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MIRSAL_SHEETS_", extra="ignore", hide_input_in_errors=True
+    )
 
     base_url: Url = "https://sheets.googleapis.com"
     connect_seconds: PositiveFloat = 5.0
@@ -65,7 +67,9 @@ class SheetsSettings(BaseSettings):
 class BigQuerySettings(BaseSettings):
     """Read from the environment; without a project rows fall back to nowhere."""
 
-    model_config = SettingsConfigDict(env_prefix="MIRSAL_BIGQUERY_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MIRSAL_BIGQUERY_", extra="ignore", hide_input_in_errors=True
+    )
 
     base_url: Url = "https://bigquery.googleapis.com"
     project: Annotated[str, Field(pattern=r"^[a-z0-9:.-]{0,100}$")] = ""

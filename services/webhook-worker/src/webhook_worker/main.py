@@ -17,7 +17,9 @@ from webhook_worker.settings import WebhookSettings
 from webhook_worker.store import WebhookStore
 
 SERVICE = "webhook-worker"
-ROLE = "webhook_worker"
+SCHEMA = "webhook_worker"
+ROLE = "mirsal_webhook_worker"
+"""What sessions act as. It owns nothing, so the tables' policies hold for it."""
 STATEMENT_SECONDS = 30.0
 
 
@@ -26,6 +28,7 @@ async def serve(settings: WebhookSettings, stop: asyncio.Event) -> None:
     pool = await open_pool(
         settings.database_url,
         role=ROLE,
+        schema=SCHEMA,
         application=settings.instance,
         statement_seconds=STATEMENT_SECONDS,
     )

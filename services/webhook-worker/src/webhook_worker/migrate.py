@@ -3,4 +3,4 @@
 from mirsal_runtime.migrations import migrate
 
 if __name__ == "__main__":
-    migrate("webhook_worker", "webhook_worker")
+    migrate("webhook_worker", "webhook_worker", application="mirsal_webhook_worker")

@@ -16,7 +16,7 @@ from whatsapp_worker.params import WhatsAppParams, WhatsAppResult
 from whatsapp_worker.send import send_whatsapp
 from whatsapp_worker.settings import WhatsAppSettings
 
-ROLE = "whatsapp_worker"
+ROLE = "mirsal_whatsapp_worker"
 
 
 class NumberChecked(Message):

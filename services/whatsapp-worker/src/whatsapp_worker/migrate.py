@@ -3,4 +3,4 @@
 from mirsal_runtime.migrations import migrate
 
 if __name__ == "__main__":
-    migrate("whatsapp_worker", "whatsapp_worker")
+    migrate("whatsapp_worker", "whatsapp_worker", application="mirsal_whatsapp_worker")

@@ -64,8 +64,8 @@ def connector_app(
     """The process that serves `connector`.
 
     `service` is its name (`<connector>-worker` unless given), its consumer group, and with
-    underscores its role and schema in PostgreSQL. Settings are read from the environment unless
-    given.
+    underscores its schema in PostgreSQL; it acts as the role `mirsal_<schema>`. Settings are read
+    from the environment unless given.
     """
     return App(
         connector, settings or ConnectorSettings(), service=service or f"{connector.name}-worker"
@@ -139,10 +139,11 @@ class App:
         source = f"/{self._service}"
         journal = await self._take_journal()
         stack.callback(journal.close)
-        role = self._service.replace("-", "_")
+        schema = self._service.replace("-", "_")
         connections = await open_pool(
             settings.database_url,
-            role=role,
+            role=f"mirsal_{schema}",
+            schema=schema,
             application=settings.instance,
             statement_seconds=STATEMENT_SECONDS,
             lock_seconds=LOCK_SECONDS,

@@ -86,7 +86,13 @@ class ClaimDesk:
         command = work.command
         lease = command.timeout_seconds + LEASE_MARGIN_SECONDS
         claim = Claim(
-            work.key, command.attempt, work.token, command.deadline, lease, work.reply_context
+            work.key,
+            command.attempt,
+            work.token,
+            command.deadline,
+            lease,
+            work.reply_context,
+            command.workspace,
         )
         try:
             self._journal.claiming(claim)

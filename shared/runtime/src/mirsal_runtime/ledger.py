@@ -42,6 +42,7 @@ class Claim(NamedTuple):
     deadline: datetime
     lease_seconds: float
     traceparent: str = ""
+    workspace: str = ""
 
 
 class Outcome(NamedTuple):
@@ -53,6 +54,7 @@ class Outcome(NamedTuple):
     state: EndState
     status: bytes
     traceparent: str = ""
+    workspace: str = ""
 
 
 class Standing(NamedTuple):

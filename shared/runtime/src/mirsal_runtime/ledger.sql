@@ -1,18 +1,18 @@
 -- The statements of mirsal_runtime.postgres_ledger. Arrays are sorted by key, no key twice.
 
 -- name: claim
--- $1 holder; arrays: run_id, node_id, iteration, attempt, token, deadline, lease_seconds
+-- $1 holder; arrays: run_id, node_id, iteration, attempt, token, deadline, lease_seconds, workspace
 WITH asked AS MATERIALIZED (
     SELECT *
       FROM unnest($2::uuid[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::timestamptz[],
-                  $8::float8[])
+                  $8::float8[], $9::text[])
            WITH ORDINALITY AS a (run_id, node_id, iteration, attempt, token, deadline,
-                                 lease_seconds, number)
+                                 lease_seconds, workspace, number)
 ), claimed AS (
     INSERT INTO ledger AS kept (run_id, node_id, iteration, attempt, state, holder, token,
-                                leased_until, touched_at)
+                                leased_until, touched_at, workspace)
     SELECT run_id, node_id, iteration, attempt, 'open', $1, token,
-           clock_timestamp() + lease_seconds * interval '1 second', clock_timestamp()
+           clock_timestamp() + lease_seconds * interval '1 second', clock_timestamp(), workspace
       FROM asked
      WHERE deadline > clock_timestamp()
      ORDER BY run_id, node_id, iteration
@@ -37,17 +37,18 @@ SELECT claimed.run_id IS NOT NULL AS written,
  ORDER BY asked.number;
 
 -- name: settle
--- $1 holder; arrays: run_id, node_id, iteration, attempt, token, state, status
+-- $1 holder; arrays: run_id, node_id, iteration, attempt, token, state, status, workspace
 WITH asked AS MATERIALIZED (
     SELECT *
       FROM unnest($2::uuid[], $3::text[], $4::int[], $5::int[], $6::bigint[], $7::text[],
-                  $8::bytea[])
-           WITH ORDINALITY AS a (run_id, node_id, iteration, attempt, token, state, status, number)
+                  $8::bytea[], $9::text[])
+           WITH ORDINALITY AS a (run_id, node_id, iteration, attempt, token, state, status,
+                                 workspace, number)
 ), settled AS (
     INSERT INTO ledger AS kept (run_id, node_id, iteration, attempt, state, holder, token,
-                                leased_until, touched_at, status)
+                                leased_until, touched_at, status, workspace)
     SELECT run_id, node_id, iteration, attempt, state, $1, token, clock_timestamp(),
-           clock_timestamp(), status
+           clock_timestamp(), status, workspace
       FROM asked
      ORDER BY run_id, node_id, iteration
         ON CONFLICT (run_id, node_id, iteration) DO UPDATE

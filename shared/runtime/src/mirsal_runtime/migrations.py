@@ -61,6 +61,11 @@ def guards() -> str:
     return load_queries("mirsal_runtime", "guards.sql")["functions"]
 
 
+def roles() -> str:
+    """The function `have_role`, for a migration to make in its service's schema."""
+    return load_queries("mirsal_runtime", "guards.sql")["roles"]
+
+
 def execute_script(sql: str) -> None:
     """Within a migration: run SQL of any number of statements, as it stands.
 

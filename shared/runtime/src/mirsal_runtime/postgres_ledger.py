@@ -39,6 +39,11 @@ def ledger_schema() -> str:
     return load_queries("mirsal_runtime", "ledger_schema.sql")["tables"]
 
 
+def ledger_walls() -> str:
+    """The workspace of each row, and row-level security; executed after `guards()`."""
+    return load_queries("mirsal_runtime", "ledger_schema.sql")["walls"]
+
+
 class PostgresLedger:
     """A `Ledger` in the schema that the pool's sessions have as their search path."""
 
@@ -127,6 +132,7 @@ class PostgresLedger:
                 [claim.token for claim in claims],
                 [claim.deadline for claim in claims],
                 [claim.lease_seconds for claim in claims],
+                [claim.workspace for claim in claims],
             )
         return [
             _standing(row, claim.attempt, self._holder, claim.token)
@@ -148,6 +154,7 @@ class PostgresLedger:
                 [outcome.token for outcome in outcomes],
                 [outcome.state for outcome in outcomes],
                 [outcome.status for outcome in outcomes],
+                [outcome.workspace for outcome in outcomes],
             )
         return [
             _standing(row, outcome.attempt, self._holder, outcome.token)

@@ -109,6 +109,7 @@ class Reporter:
             ending.state,
             ending.status,
             work.reply_context,
+            work.command.workspace,
         )
         standing = await keep_trying(lambda: self._ledger.settle(outcome))
         while standing.verdict == "vacant":

@@ -35,7 +35,10 @@ class RuntimeSettings(BaseSettings):
     whose word replaces `log_level` while the process runs. See docs/TELEMETRY.md.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MIRSAL_", populate_by_name=True, extra="ignore")
+    # What is wrong is said without what it was: it may be a secret, and ends in the log.
+    model_config = SettingsConfigDict(
+        env_prefix="MIRSAL_", populate_by_name=True, extra="ignore", hide_input_in_errors=True
+    )
 
     kafka_bootstrap_servers: str = Field(
         default="127.0.0.1:9092", validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS")

@@ -67,6 +67,10 @@ LEAST_ROLES: Final[Mapping[Scope, Role]] = {
     Scope.CREDENTIALS_WRITE: Role.OWNER,
 }
 
+OF_ALL_WORKFLOWS: Final = frozenset({Scope.CREDENTIALS_WRITE, Scope.AUDIT_READ})
+"""What concerns every workflow of a workspace, and so nobody who is held to some: an account put in
+place of another would get what the others send."""
+
 _API: Final = "/api/automation"
 GUARDED: Final[Mapping[Route, Scope]] = {
     ("GET", f"{_API}/workflows"): Scope.WORKFLOWS_READ,

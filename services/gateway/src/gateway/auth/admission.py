@@ -56,7 +56,13 @@ class Door:
             limit, client = principal.rate_limit_per_minute, principal.limited_as
         else:
             limit, client = self._limits.calls, f"ip:{_client_of(scope)}"
-        return principal, await self._limiter.hit(client, limit) if limit else None
+        verdict = await self._limiter.hit(client, limit) if limit else None
+        if principal.workspace_limit and (verdict is None or verdict.allowed):
+            shared = f"workspace:{principal.workspace}"
+            together = await self._limiter.hit(shared, principal.workspace_limit)
+            if verdict is None or together.remaining < verdict.remaining or not together.allowed:
+                verdict = together
+        return principal, verdict
 
     async def is_still(self, caller: Principal, scope: Scope) -> bool:
         """Whether a call that goes on may go on: nothing of its caller has changed or ended.

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope as Connection
 
-from gateway.auth.access import Scope, scope_of
+from gateway.auth.access import OF_ALL_WORKFLOWS, Scope, scope_of
 from gateway.problems import access_denied
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def check_access(connection: Connection, needs: Scope | None) -> None:
         if needs not in principal.scopes:
             raise access_denied()
         if principal.workflow_ids is not None:
+            if needs in OF_ALL_WORKFLOWS:
+                raise access_denied()
             workflow_id = connection["path_params"].get("workflowId")
             if workflow_id is not None and workflow_id not in principal.workflow_ids:
                 raise access_denied()

@@ -24,6 +24,7 @@ REST_SECONDS = 1.0
 """How long Valkey is left alone after it failed."""
 CONNECTIONS = 4
 CLIENTS_OF_ITS_OWN = 50_000
+NO_ADDRESS = "unknown"
 
 log = structlog.get_logger(__name__)
 
@@ -179,15 +180,28 @@ class OwnWindows:
 
 
 def client_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits."""
+    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits.
+
+    All that a proxy passes on and that is no address are one: else each made-up one had a limit of
+    its own.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
-        return address
+        return NO_ADDRESS
     if isinstance(parsed, IPv6Address):
         mapped = parsed.ipv4_mapped
         return str(mapped or ip_network((parsed, 64), strict=False).network_address)
     return address
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, as one that a proxy passes on ought to be."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _verdict(hit: Hit, acquired: object, window: Sequence[bytes] | None, now: float) -> Verdict:

@@ -30,6 +30,8 @@ class Principal(NamedTuple):
     scopes: frozenset[Scope] = frozenset()
     workflow_ids: frozenset[str] | None = None
     """The workflows that it may use; None is all of the workspace."""
+    workspace_limit: int | None = None
+    """What all of the workspace may do together besides, where the installation says so."""
     address: str = ""
     """From where it calls, for the audit log: `gateway.services.actor_of` fills it in."""
 

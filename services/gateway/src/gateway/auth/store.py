@@ -224,12 +224,14 @@ def place_of(row: KeyRow) -> Cursor:
 def _principal(row: asyncpg.Record) -> Principal:
     key_id, workspace = str(row["id"]), row["workspace"]
     limit, limited_as = row["rate_limit_per_minute"], f"key:{key_id}"
-    if limit is None:
-        limit, limited_as = row["workspace_limit"], f"workspace:{workspace}"
+    # Who may make keys gives them limits, and so none that goes beyond the workspace's own.
+    besides = row["workspace_limit"] or None
+    if not limit and (limit is None or besides):
+        limit, limited_as, besides = row["workspace_limit"], f"workspace:{workspace}", None
     granted = row["workflow_ids"]
     workflow_ids = None if granted is None else frozenset(granted)
     return Principal(
-        key_id, row["name"], workspace, limit, limited_as, _scopes_of(row), workflow_ids
+        key_id, row["name"], workspace, limit, limited_as, _scopes_of(row), workflow_ids, besides
     )
 
 

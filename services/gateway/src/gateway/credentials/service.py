@@ -111,8 +111,6 @@ class Credentials:
         """
         view = await self.read(call.caller, credential_id)
         started = await self._direct.start(call, _order_of(view))
-        # Whoever may check may read the check, whatever workflows he was granted.
-        caller = call.caller._replace(workflow_ids=None)
         checked = CredentialChecked(
             credential_id=credential_id,
             works=None,
@@ -124,7 +122,7 @@ class Credentials:
         if seconds is None:
             return checked
         with suppress(NoPlace):
-            seen = await self._executions.read_within(caller, started.execution_id, seconds)
+            seen = await self._executions.read_within(call.caller, started.execution_id, seconds)
             if seen.status in FINAL_STATUSES:
                 return checked.model_copy(
                     update={

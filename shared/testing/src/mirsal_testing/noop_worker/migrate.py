@@ -3,4 +3,4 @@
 from mirsal_runtime.migrations import migrate
 
 if __name__ == "__main__":
-    migrate("mirsal_testing.noop_worker", "noop_worker")
+    migrate("mirsal_testing.noop_worker", "noop_worker", application="mirsal_noop_worker")
