@@ -302,7 +302,7 @@ async def test_a_row_says_whose_it_is(ledger_database: str) -> None:
             "SELECT run_id, workspace FROM ledger WHERE run_id = ANY ($1)",
             [claimed.run_id, settled.run_id],
         )
-    assert dict(rows) == {claimed.run_id: "ws_1", settled.run_id: "ws_2"}
+    assert {row[0]: row[1] for row in rows} == {claimed.run_id: "ws_1", settled.run_id: "ws_2"}
 
 
 async def test_database_that_does_not_answer_is_one_error(module_database: str) -> None:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from uuid import uuid4
 
+import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 from mirsal_contracts.topics import COMMANDS, DEAD_LETTERS, NODE_STATUSES_V1
@@ -139,15 +140,7 @@ class App:
         source = f"/{self._service}"
         journal = await self._take_journal()
         stack.callback(journal.close)
-        schema = self._service.replace("-", "_")
-        connections = await open_pool(
-            settings.database_url,
-            role=f"mirsal_{schema}",
-            schema=schema,
-            application=settings.instance,
-            statement_seconds=STATEMENT_SECONDS,
-            lock_seconds=LOCK_SECONDS,
-        )
+        connections = await _open_connections(settings, self._service.replace("-", "_"))
         stack.push_async_callback(close_pool, connections)
         ledger = PostgresLedger(connections, holder=uuid4(), instance=settings.instance)
         presence = Presence(ledger)
@@ -239,6 +232,19 @@ async def unless(stop: asyncio.Event, work: Coroutine[None, None, AnswerT]) -> A
         return task.result()
     await cancel(task)
     return None
+
+
+async def _open_connections(
+    settings: ConnectorSettings, schema: str
+) -> "asyncpg.Pool[asyncpg.Record]":
+    return await open_pool(
+        settings.database_url,
+        role=f"mirsal_{schema}",
+        schema=schema,
+        application=settings.instance,
+        statement_seconds=STATEMENT_SECONDS,
+        lock_seconds=LOCK_SECONDS,
+    )
 
 
 def _make_pool(settings: ConnectorSettings) -> Pool:
