@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 from uuid import uuid4
 
-import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 from mirsal_contracts.topics import COMMANDS, DEAD_LETTERS, NODE_STATUSES_V1
@@ -32,6 +31,9 @@ from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent
 from mirsal_runtime.upkeep import keep_ledger_small, settle_orphans
 from mirsal_runtime.worker import Office, Worker
+
+if TYPE_CHECKING:
+    import asyncpg
 
 # All that ends a process takes under 28 s, also while nothing answers: Kubernetes gives it 30.
 DRAIN_SECONDS = 14.0
