@@ -63,7 +63,7 @@ def guards() -> str:
 
 def roles() -> str:
     """The function `have_role`, for a migration to make in its service's schema."""
-    return load_queries("mirsal_runtime", "guards.sql")["roles"]
+    return load_queries("mirsal_runtime", "guards_roles.sql")["roles"]
 
 
 def execute_script(sql: str) -> None:

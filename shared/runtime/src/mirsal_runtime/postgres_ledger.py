@@ -41,7 +41,7 @@ def ledger_schema() -> str:
 
 def ledger_walls() -> str:
     """The workspace of each row, and row-level security; executed after `guards()`."""
-    return load_queries("mirsal_runtime", "ledger_schema.sql")["walls"]
+    return load_queries("mirsal_runtime", "ledger_walls.sql")["walls"]
 
 
 class PostgresLedger:

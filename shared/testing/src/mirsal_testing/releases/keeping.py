@@ -50,7 +50,8 @@ def hashes_of_migrations(root: Path) -> dict[str, str]:
     """Every migration's files: what was released is never changed."""
     files = sorted(root.glob("services/*/src/*/migrations/versions/[0-9]*"))
     shared = root / "shared/runtime/src/mirsal_runtime"
-    files += [shared / "ledger_schema.sql", shared / "guards.sql"]
+    names = ("ledger_schema.sql", "ledger_walls.sql", "guards.sql", "guards_roles.sql")
+    files += [shared / name for name in names]
     return {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
