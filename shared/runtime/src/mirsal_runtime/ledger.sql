@@ -1,4 +1,6 @@
 -- The statements of mirsal_runtime.postgres_ledger. Arrays are sorted by key, no key twice.
+-- `claim` and `settle` answer for those only that they could not write, by their place in the
+-- arrays: nearly always there are none.
 
 -- name: claim
 -- $1 holder; arrays: run_id, node_id, iteration, attempt, token, deadline, lease_seconds, workspace
@@ -27,14 +29,13 @@ WITH asked AS MATERIALIZED (
                      AND kept.token = excluded.token)))
     RETURNING run_id, node_id, iteration
 )
-SELECT claimed.run_id IS NOT NULL AS written,
-       asked.deadline <= clock_timestamp() AS expired,
+SELECT asked.number, asked.deadline <= clock_timestamp() AS expired,
        kept.attempt, kept.state, kept.holder, kept.token,
        kept.leased_until <= clock_timestamp() AS lease_over, kept.status
   FROM asked
   LEFT JOIN claimed USING (run_id, node_id, iteration)
   LEFT JOIN ledger AS kept USING (run_id, node_id, iteration)
- ORDER BY asked.number;
+ WHERE claimed.run_id IS NULL;
 
 -- name: settle
 -- $1 holder; arrays: run_id, node_id, iteration, attempt, token, state, status, workspace
@@ -62,18 +63,17 @@ WITH asked AS MATERIALIZED (
                           OR (kept.state = 'unconfirmed' AND excluded.state <> 'unconfirmed')))))
     RETURNING run_id, node_id, iteration
 )
-SELECT settled.run_id IS NOT NULL AS written,
-       false AS expired,
+SELECT asked.number, false AS expired,
        kept.attempt, kept.state, kept.holder, kept.token,
        kept.leased_until <= clock_timestamp() AS lease_over, kept.status
   FROM asked
   LEFT JOIN settled USING (run_id, node_id, iteration)
   LEFT JOIN ledger AS kept USING (run_id, node_id, iteration)
- ORDER BY asked.number;
+ WHERE settled.run_id IS NULL;
 
 -- name: look
 -- arrays: run_id, node_id, iteration, attempt
-SELECT false AS written, false AS expired,
+SELECT asked.number, false AS expired,
        kept.attempt, kept.state, kept.holder, kept.token,
        kept.leased_until <= clock_timestamp() AS lease_over, kept.status
   FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[])

@@ -134,10 +134,7 @@ class PostgresLedger:
                 [claim.lease_seconds for claim in claims],
                 [claim.workspace for claim in claims],
             )
-        return [
-            _standing(row, claim.attempt, self._holder, claim.token)
-            for row, claim in zip(rows, claims, strict=True)
-        ]
+        return _standings(rows, claims, self._holder)
 
     async def _settle_all(self, outcomes: Sequence[Outcome]) -> Sequence[Standing]:
         return await _in_rounds(outcomes, self._settle_apart)
@@ -156,10 +153,7 @@ class PostgresLedger:
                 [outcome.status for outcome in outcomes],
                 [outcome.workspace for outcome in outcomes],
             )
-        return [
-            _standing(row, outcome.attempt, self._holder, outcome.token)
-            for row, outcome in zip(rows, outcomes, strict=True)
-        ]
+        return _standings(rows, outcomes, self._holder)
 
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         begun = time.perf_counter()
@@ -193,10 +187,20 @@ def _columns(keys: Sequence[LedgerKey]) -> tuple[list[UUID], list[str], list[int
     )
 
 
+def _standings(
+    refused: Sequence[asyncpg.Record], items: Sequence[Claim | Outcome], holder: UUID
+) -> list[Standing]:
+    """Those that a statement could not write are told of; all others were written."""
+    standings = [Standing("granted", item.attempt) for item in items]
+    for record in refused:
+        place = record["number"] - 1
+        item = items[place]
+        standings[place] = _standing(record, item.attempt, holder, item.token)
+    return standings
+
+
 def _standing(
     record: asyncpg.Record, attempt: int, holder: UUID, token: int | None = None
 ) -> Standing:
     row = None if record["attempt"] is None else Row(*record[2:])
-    return standing_of(
-        attempt, holder, token, written=record["written"], expired=record["expired"], row=row
-    )
+    return standing_of(attempt, holder, token, written=False, expired=record["expired"], row=row)
