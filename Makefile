@@ -4,7 +4,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz up down status logs clean lint bench chaos guests setup validate-deploy dry-run images smoke
+.PHONY: help demo test fuzz up down status logs clean lint bench chaos rolling guests setup validate-deploy dry-run images smoke
 
 demo: setup ## 200 leads through e-mail, WhatsApp and a sheet on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
@@ -51,6 +51,9 @@ chaos: setup ## every process killed under load, for longer than in `make test`
 
 fuzz: setup ## thousands of calls that the OpenAPI document suggests, and sequences of them
 	@MIRSAL_FUZZ_EXAMPLES=$${MIRSAL_FUZZ_EXAMPLES:-30} $(VENV_PYTHON) -m pytest -s services/gateway/tests/test_fuzz.py $(ARGS)
+
+rolling: setup ## the last release and this version replace each other under load, in many orders
+	@MIRSAL_ROLLS=$${MIRSAL_ROLLS:-4} $(VENV_PYTHON) -m pytest -s tests/chaos/test_rolling_deploy.py $(ARGS)
 
 guests: setup ## build the interpreters that run customers' code (the other commands do it too)
 	@$(VENV_PYTHON) -m code_runner.build

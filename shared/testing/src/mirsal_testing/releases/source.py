@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # What judges (simulators, stack) is always this version's, so it is not in the archive.
 _KEPT = ("/src/", "/guests/")
 _NOT_KEPT = "shared/testing/src/"
-_SYNC_SECONDS = 600.0
+_PREPARE_SECONDS = 600.0
 _DONE = ".done"
 
 
@@ -45,8 +45,12 @@ class Checkout:
     @property
     def environment(self) -> Mapping[str, str]:
         """What makes Python find the release's packages, before any that are installed."""
-        sources = sorted(self.folder.glob("s*/*/src"))
-        return {"PYTHONPATH": os.pathsep.join(map(str, sources)), "PYTHONDONTWRITEBYTECODE": ""}
+        sources = _sources_of(self.folder)
+        return {
+            "PYTHONPATH": os.pathsep.join(map(str, sources)),
+            # Guests of the same sources are built once, whoever asks.
+            "MIRSAL_CACHE_DIR": str(cache_folder()),
+        }
 
 
 def is_kept(path: str) -> bool:
@@ -94,28 +98,47 @@ def check_out(release: Release) -> Checkout:
     with _alone(folder):
         if not stamp.exists():
             _sync(folder)
+            _lead_to_sources(folder)
             stamp.touch()
-    return Checkout(folder, python)
+    checkout = Checkout(folder, python)
+    _run([str(python), "-m", "code_runner.build"], folder, checkout.environment)
+    return checkout
 
 
 def _sync(folder: Path) -> None:
-    # Only what runs, and what builds the guests; the sources are found by PYTHONPATH.
+    # Only what runs, and what builds the guests.
     command = [find_uv(), "sync", "--frozen", "--all-packages", "--all-extras", "--no-dev"]
     command += ["--no-install-workspace", "--no-install-package", "mirsal-testing"]
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    environment.setdefault("UV_CACHE_DIR", str(cache_folder() / "uv-packages"))
-    environment |= {"UV_PYTHON_DOWNLOADS": "never"}
-    done = subprocess.run(  # noqa: S603 - our own tool, no shell
-        [*command, "--python", str(_base_python())],
+    environment = {"UV_PYTHON_DOWNLOADS": "never", "VIRTUAL_ENV": ""}
+    environment["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR") or str(
+        cache_folder() / "uv-packages"
+    )
+    _run([*command, "--python", str(_base_python())], folder, environment)
+
+
+def _lead_to_sources(folder: Path) -> None:
+    # Customers' code runs where Python does not look at PYTHONPATH.
+    (packages,) = folder.glob(".venv/lib/python*/site-packages")
+    sources = "\n".join(map(str, _sources_of(folder)))
+    (packages / "mirsal-release.pth").write_text(f"{sources}\n", "utf-8")
+
+
+def _sources_of(folder: Path) -> list[Path]:
+    return sorted(folder.glob("s*/*/src"))
+
+
+def _run(command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
+    done = subprocess.run(  # noqa: S603 - our own tools, no shell
+        command,
         cwd=folder,
-        env=environment,
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=_SYNC_SECONDS,
+        timeout=_PREPARE_SECONDS,
         check=False,
     )
     if done.returncode != 0:
-        raise ReleaseError(f"uv could not install what the release needs: {done.stderr[-2000:]}")
+        raise ReleaseError(f"{' '.join(command[:3])} failed: {done.stderr[-2000:]}")
 
 
 def find_uv() -> str:

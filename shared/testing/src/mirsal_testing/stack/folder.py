@@ -44,6 +44,8 @@ class StateFolder:
         self.vault_keys = self.root / "vault-keys"
         self.lock = self.root / "supervisor.lock"
         self.status = self.run / "status.json"
+        # Which code all services run that have no file of their own for it: see `code`.
+        self.first_code = self.root / "code.json"
 
     def make(self) -> None:
         for folder in (self.logs, self.run, self.data):
@@ -62,6 +64,10 @@ class StateFolder:
     def hold_file_of(self, name: str) -> Path:
         """While it exists the supervisor leaves that process down."""
         return self.run / f"{name}.hold"
+
+    def code_file_of(self, name: str) -> Path:
+        """Which code that process runs from its next start on."""
+        return self.run / f"{name}.code"
 
     def supervisor(self) -> psutil.Process | None:
         return find_process(self.pid_file_of(SUPERVISOR))

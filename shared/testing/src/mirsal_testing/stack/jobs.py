@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from mirsal_testing.servers.log_tail import read_tail
 from mirsal_testing.servers.processes import ChildProcess, Program
 from mirsal_testing.servers.server import ServerError
+from mirsal_testing.stack.code import THIS_VERSION, Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,6 +46,7 @@ class Job:
     environment: Mapping[str, str]
     packages: tuple[str, ...]
     server: Server
+    code: Code = THIS_VERSION
 
     def fingerprint(self) -> str | None:
         """Changes with whatever could change the outcome; None where the data cannot be seen."""
@@ -57,7 +59,7 @@ class Job:
             if name.startswith("MIRSAL_") or name in {"DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"}
         }
         code = [line for package in self.packages for line in _code_of(package)]
-        parts = [sys.version, birth, self.arguments, settings, code]
+        parts = [sys.version, self.code.python, birth, self.arguments, settings, code]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _birth(self) -> list[int] | None:
@@ -77,7 +79,8 @@ async def run_job(job: Job, folder: StateFolder, kept: Remembered) -> float | No
     kept.forget(key)
     began = time.monotonic()
     log = folder.log_of(job.name)
-    child = ChildProcess(Program([sys.executable, "-m", *job.arguments], job.environment), log=log)
+    program = Program([sys.executable, "-m", *job.arguments], job.environment)
+    child = ChildProcess(job.code.run(program), log=log)
     try:
         while child.is_running():
             if time.monotonic() - began > _SECONDS:

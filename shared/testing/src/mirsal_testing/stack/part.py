@@ -9,6 +9,7 @@ from mirsal_testing.servers.log_tail import read_tail
 from mirsal_testing.servers.probes import http_answers
 from mirsal_testing.servers.processes import ChildProcess, Program, listens
 from mirsal_testing.servers.server import ServerError
+from mirsal_testing.stack.code import code_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +50,12 @@ class ServiceProcess:
         *,
         ready_urls: tuple[str, ...],
         listens_on: int | None = None,
+        is_released: bool = False,
     ) -> None:
-        """`listens_on`: a port that several processes share and that it must have opened."""
+        """`listens_on`: a port that several processes share and that it must have opened.
+
+        `is_released`: it may run the code of another version: see `code`.
+        """
         self.name = name
         self._ready_urls = ready_urls
         self._listens_on = listens_on
@@ -58,6 +63,13 @@ class ServiceProcess:
         self._program = program
         self._pid_file = folder.pid_file_of(name)
         self._child: ChildProcess | None = None
+        self._folder = folder
+        self._is_released = is_released
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of its last process; None while that runs. Negative: the signal that ended it."""
+        return None if self._child is None else self._child.exit_code
 
     @property
     def pid(self) -> int | None:
@@ -66,7 +78,10 @@ class ServiceProcess:
 
     async def start(self) -> None:
         """Returns when it is ready, however long that takes; raises if it ends before."""
-        child = ChildProcess(self._program, log=self.log, pid_file=self._pid_file)
+        program = self._program
+        if self._is_released:
+            program = code_of(self._folder, self.name).run(program)
+        child = ChildProcess(program, log=self.log, pid_file=self._pid_file)
         self._child = child
         while not await self._is_ready(child):
             if not child.is_running():

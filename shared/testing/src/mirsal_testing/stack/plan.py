@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mirsal_testing.servers.choice import choose_servers
 from mirsal_testing.servers.processes import Program
 from mirsal_testing.servers.remembered import Remembered
+from mirsal_testing.stack.code import first_code_of
 from mirsal_testing.stack.jobs import Job
 from mirsal_testing.stack.part import ServiceProcess
 from mirsal_testing.stack.table import TABLE_SETTING, Service, Simulator, Table
@@ -41,6 +42,7 @@ class Plan:
     def __init__(self, folder: StateFolder, environment: Mapping[str, str], table: Table) -> None:
         self._folder = folder
         self._table = table
+        self._first_code = first_code_of(folder)
         self._given = {
             name: value for name, value in environment.items() if name not in _NOT_FOR_SERVICES
         }
@@ -118,7 +120,8 @@ class Plan:
         # Not an argument, which every user of this machine could read.
         environment = {**self.job_environment(), KEY_SETTING: self.api_key}
         packages = (self._table.keys.partition(".")[0], "mirsal_runtime")
-        return [Job("api-key", arguments, environment, packages, self.servers.postgres)]
+        server = self.servers.postgres
+        return [Job("api-key", arguments, environment, packages, server, self._first_code)]
 
     def job_environment(self) -> dict[str, str]:
         """What every program of the stack gets, before what is its own."""
@@ -147,7 +150,7 @@ class Plan:
     def _job(
         self, name: str, arguments: tuple[str, ...], packages: tuple[str, ...], server: Server
     ) -> Job:
-        return Job(name, arguments, self.job_environment(), packages, server)
+        return Job(name, arguments, self.job_environment(), packages, server, self._first_code)
 
     def _count(self, service: Service) -> int:
         return int(self._given.get(service.setting) or service.processes)
@@ -193,7 +196,7 @@ class Plan:
         self._health[f"MIRSAL_{instance.upper().replace('-', '_')}_HEALTH_URL"] = health
         ready = (f"{health}/ready",)
         if not service.serves_api:
-            return ServiceProcess(name, program, self._folder, ready_urls=ready)
+            return ServiceProcess(name, program, self._folder, ready_urls=ready, is_released=True)
         api = f"{self._outward['MIRSAL_URL']}/api/automation/health"
         return ServiceProcess(
             name,
@@ -201,4 +204,5 @@ class Plan:
             self._folder,
             ready_urls=(*ready, api),
             listens_on=int(self._outward["MIRSAL_PORT"]),
+            is_released=True,
         )

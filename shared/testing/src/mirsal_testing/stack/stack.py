@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from mirsal_testing.stack.code import Code
+
 _DOWN_SECONDS = 75.0
 _POLL = 0.05
 _DEATH_SECONDS = 5.0
@@ -55,6 +57,8 @@ class Stack:
     `make up`. `environment` is laid over that of this process: how many processes of a service run
     (`MIRSAL_WHATSAPP_WORKERS`), real providers or servers in place of ours, any other setting.
 
+    `code`: which code the services run at first, if not this version's.
+
     A stack ends with the Python process that brought it up, killed or not, unless `stays`.
     Parts are named as their pid files: `gateway`, `orchestrator`, `email-worker`,
     `whatsapp-worker`, `sheets-worker`, `code-runner`, `noop-worker`, `kafka`, `postgres`, `valkey`,
@@ -68,10 +72,12 @@ class Stack:
         *,
         environment: Mapping[str, str] | None = None,
         stays: bool = False,
+        code: Code | None = None,
     ) -> None:
         self.folder = StateFolder(state_dir or default_state_folder())
         self._overrides = dict(environment or {})
         self._stays = stays
+        self._code = code
         self._spawned: int | None = None
 
     @property
@@ -123,6 +129,8 @@ class Stack:
             await fetch_binaries(environment)
             await prepare_services(environment)
             reap(self._spawned)
+            if self._code is not None:
+                self._code.write(self.folder.first_code)
             self._spawned = spawn_supervisor(self.folder, environment, stays=self._stays)
         try:
             await follow_start(self.folder, on_change)
@@ -200,6 +208,11 @@ class Stack:
         The restart is under way when the context ends: `await wait_ready()` for its end.
         """
         return Held(self, name, index)
+
+    def exit_code(self, name: str, index: int = 1) -> int | None:
+        """Of the process that was there before this one; negative: the signal that ended it."""
+        status = self.status
+        return status.part(self.part_name(name, index)).exit_code if status else None
 
     def starts(self, name: str, index: int = 1) -> int:
         """How often the supervisor has started this process."""

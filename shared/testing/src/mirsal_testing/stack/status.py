@@ -16,13 +16,17 @@ State = Literal["waiting", "starting", "ready", "down", "done"]
 
 @dataclass
 class PartStatus:
-    """One process or one-off job. `seconds` is how long its last start, or the job, took."""
+    """One process or one-off job. `seconds` is how long its last start, or the job, took.
+
+    `exit_code` is that of a service's process before this one; negative: the signal that ended it.
+    """
 
     name: str
     state: State = "waiting"
     pid: int | None = None
     starts: int = 0
     seconds: float | None = None
+    exit_code: int | None = None
 
 
 @dataclass

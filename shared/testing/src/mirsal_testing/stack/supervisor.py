@@ -22,6 +22,7 @@ from mirsal_testing.stack.dotenv import write_env
 from mirsal_testing.stack.folder import SUPERVISOR, StateFolder
 from mirsal_testing.stack.jobs import Job, capture_line, run_job
 from mirsal_testing.stack.orphans import end_orphans
+from mirsal_testing.stack.part import ServiceProcess
 from mirsal_testing.stack.plan import Plan
 from mirsal_testing.stack.status import (
     PartStatus,
@@ -160,6 +161,8 @@ class Supervisor:
                 self._note(part.name, "ready", part.pid, time.monotonic() - began)
                 ready.set()
                 await self._ended(part)
+                if isinstance(part, ServiceProcess):
+                    self._status.part(part.name).exit_code = part.exit_code
                 log.warning("%s has ended", part.name)
             self._note(part.name, "down")
             await self._released(part.name)

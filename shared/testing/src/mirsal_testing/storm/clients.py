@@ -22,8 +22,8 @@ GIVE_UP_SECONDS = 60.0
 class Clients:
     """Starts runs at a steady rate, whatever the answers; the ledger of what got a 202.
 
-    `accepted` is the lead's id by run id. `retries` counts calls that were cut or got a 503.
-    `refusals` are answers that no client should see.
+    `accepted` is the lead's id by run id. `retries` counts calls that were cut or got a 503, of
+    which `unavailable` are the 503s. `refusals` are answers that no client should see.
     """
 
     def __init__(self, url: str, api_key: str, workflow: str, leads: Sequence[str]) -> None:
@@ -34,6 +34,7 @@ class Clients:
         self.accepted: dict[str, str] = {}
         self.starts = 0
         self.retries = 0
+        self.unavailable = 0
         self.refusals: list[str] = []
         self._sent_at: dict[str, float] = {}
 
@@ -72,6 +73,7 @@ class Clients:
                     if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
                         self.refusals.append(f"{answer.status}: {await answer.text()}")
                         return
+                    self.unavailable += 1
                     pause = min(LONGEST_PAUSE, float(answer.headers["retry-after"]))
             except (aiohttp.ClientError, TimeoutError):
                 pass

@@ -30,3 +30,8 @@ SELECT count(*)
  WHERE state = 'open'
    AND holder = (SELECT holder FROM whatsapp_worker.ledger_holders
                   WHERE instance = $1 ORDER BY beaten_at DESC LIMIT 1);
+
+-- name: count_open_deliveries
+SELECT count(*)
+  FROM webhook_worker.deliveries
+ WHERE leased_until > now() AND state = 'pending';

@@ -39,7 +39,7 @@ async def strike(stack: Stack, part: str, in_hand: InHand) -> Strike:
     started anew.
     """
     starts = stack.starts(part)
-    count = await _stop_at_work(stack, part, in_hand)
+    count = await stop_at_work(stack, part, in_hand)
     killed_at = time.time()
     pid = stack.kill(part)
     await stack.wait_ready(RESTART_SECONDS)
@@ -48,7 +48,7 @@ async def strike(stack: Stack, part: str, in_hand: InHand) -> Strike:
     return Strike(part, killed_at, time.time(), count)
 
 
-async def _stop_at_work(stack: Stack, part: str, in_hand: InHand) -> int:
+async def stop_at_work(stack: Stack, part: str, in_hand: InHand) -> int:
     """SIGSTOP, look, and SIGCONT unless it has work in hand: then it stays stopped."""
     give_up = time.monotonic() + LOOK_SECONDS
     while time.monotonic() < give_up:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1
+from mirsal_contracts.topics import (
+    EXECUTIONS_REQUESTED_V1,
+    NODE_COMMANDS_CODE_V1,
+    NODE_COMMANDS_GOOGLE_SHEETS_V1,
+    NODE_STATUSES_V1,
+)
 from mirsal_runtime.queries import load_queries
 
 if TYPE_CHECKING:
@@ -23,7 +28,11 @@ SETTLE_SECONDS = 0.05
 # The other gateway has answered by then: who waits longer waits for what stands still.
 PATIENCE_SECONDS = 0.25
 _OPEN_CLAIMS = {"email-worker": "count_open_mails", "whatsapp-worker": "count_open_chats"}
-_READS = (EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1)
+_READS = {
+    "orchestrator": (EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1),
+    "sheets-worker": (NODE_COMMANDS_GOOGLE_SHEETS_V1,),
+    "code-runner": (NODE_COMMANDS_CODE_V1,),
+}
 
 
 class Witness:
@@ -37,13 +46,16 @@ class Witness:
     async def count(self, part: str, stopped_at: float) -> int:
         """How much work the first process of `part` had begun by `stopped_at` and not finished.
 
-        Claims without an outcome of a worker; records from before, beyond the committed offsets,
-        of the orchestrator; calls from before without an answer, of the gateway and of Kafka.
+        Claims without an outcome of a worker that writes to people; records from before, beyond
+        the committed offsets, of the orchestrator and of workers that gather; leased deliveries of
+        the webhook worker; calls from before without an answer, of the gateway and of Kafka.
         """
         if part in _OPEN_CLAIMS:
             await asyncio.sleep(SETTLE_SECONDS)
             return int(await self._pool.fetchval(SQL[_OPEN_CLAIMS[part]], f"{part}-1"))
-        if part == "orchestrator":
+        if part == "webhook-worker":
+            return int(await self._pool.fetchval(SQL["count_open_deliveries"]))
+        if part in _READS:
             await asyncio.sleep(SETTLE_SECONDS)
             return await self._count_uncommitted(part, stopped_at)
         await asyncio.sleep(PATIENCE_SECONDS)
@@ -57,7 +69,7 @@ class Witness:
         try:
             places = [
                 TopicPartition(topic.name, number)
-                for topic in _READS
+                for topic in _READS[group]
                 for number in range(topic.partitions)
             ]
             consumer.assign(places)
