@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from mirsal_testing.otlp import OtlpReceiver
 from mirsal_testing.rest import RestClient
 from mirsal_testing.simulators.sheets import SheetsSimulatorClient
 from mirsal_testing.simulators.smtp.client import InboxClient
@@ -22,8 +23,16 @@ SETTINGS = {"MIRSAL_RATE_LIMIT_PER_MINUTE": "0", "MIRSAL_NOOP_WORKERS": "1"}
 
 
 @pytest.fixture(scope="session")
-def stack(mirsal_server_folder: Path) -> Iterator[Stack]:
-    with Stack(mirsal_server_folder / "e2e", environment=SETTINGS) as running:
+def otlp() -> Iterator[OtlpReceiver]:
+    """All spans of the stack."""
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(mirsal_server_folder: Path, otlp: OtlpReceiver) -> Iterator[Stack]:
+    settings = {**SETTINGS, "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url}
+    with Stack(mirsal_server_folder / "e2e", environment=settings) as running:
         yield running
 
 

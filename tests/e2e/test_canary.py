@@ -1,4 +1,4 @@
-"""Secrets planted in every kind of credential are in no topic, table, log or answer afterwards."""
+"""Secrets planted in every kind of credential are in no topic, table, log, span or answer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mirsal_testing.otlp import OtlpReceiver
     from mirsal_testing.rest import RestClient
     from mirsal_testing.simulators.sheets import SheetsSimulatorClient
     from mirsal_testing.simulators.smtp.client import InboxClient
@@ -121,6 +122,7 @@ async def test_no_secret_of_a_credential_is_found_anywhere(
     whatsapp: WhatsAppSimulatorClient,
     sheets: SheetsSimulatorClient,
     people: People,
+    otlp: OtlpReceiver,
 ) -> None:
     key = dict((await sheets.credentials())["serviceAccount"])
     pem = key["private_key"].splitlines()[3]
@@ -156,6 +158,9 @@ async def test_no_secret_of_a_credential_is_found_anywhere(
     assert not await find_in_tables(stack, texts)
     assert not find_in_logs(stack, texts)
     assert not in_any(texts, answers)
+    run_id = str(run["runId"])
+    otlp.wait_for(lambda spans: len([each for each in spans if run_id in str(each)]) > 5)
+    assert not in_any(texts, b"".join(otlp.bodies))
     # That they are looked for in the right way: what is no secret is found.
     assert await find_in_tables(stack, ["canary@acme.example"])
     assert (await find_in_topics(stack, ["c-chat"]))[0]

@@ -186,6 +186,33 @@ async def test_a_direct_call_names_a_credential(owner: Gateway) -> None:
     assert AHMED["name"] not in refused.text
 
 
+async def test_who_must_have_an_account_of_his_own_is_told_so_at_the_door(
+    make_settings: MakeSettings,
+) -> None:
+    nodes = [
+        {"id": "mail", "type": "email", "config": {"subject": "s", "body": "b"}},
+        {"id": "chat", "type": "whatsapp", "config": {"text": "t", "credentialId": "gone"}},
+        {"id": "nothing", "type": "noop", "config": {}},
+    ]
+    mail = {"leadId": "ahmed", "workflowId": "w", "nodeId": "n", "config": nodes[0]["config"]}
+    path = "/api/automation/workflow/w"
+    async with open_gateway(make_settings(shared_accounts="others, more")) as gateway:
+        refused = await gateway.client.put(path, json={"name": "W", "nodes": nodes})
+        assert refused.status_code == 422
+        faults = {each["pointer"]: each["message"] for each in refused.json()["errors"]}
+        assert set(faults) == {"/nodes/0/config/credentialId", "/nodes/1/config/credentialId"}
+        assert "does not lend" in faults["/nodes/0/config/credentialId"]
+        saved = await gateway.client.put(path, json={"name": "W", "nodes": nodes[2:]})
+        assert saved.status_code == 201, saved.text
+        await gateway.client.put("/api/automation/lead/ahmed", json=AHMED)
+        direct = await gateway.client.post("/api/automation/email/send", json=mail)
+        assert direct.status_code == 422
+        assert "does not lend" in direct.text
+    async with open_gateway(make_settings(shared_accounts="")) as gateway:
+        refused = await gateway.client.put(path, json={"name": "W", "nodes": nodes[:1]})
+        assert refused.status_code == 422
+
+
 async def test_without_keys_nothing_is_saved(make_settings: MakeSettings) -> None:
     async with open_gateway(make_settings(vault_keys=SecretStr(""))) as gateway:
         key = await gateway.add_key(gateway.workspace, role=Role.OWNER)

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
+from gateway.audit.entries import Origin
+from gateway.audit.refusals import EVERY_SECONDS, MOST_KINDS, Refusals
 from gateway.auth.access import Role
 from gateway.auth.schemas import Principal
 from gateway.issued_ids import IdIssuer, new_stem
@@ -97,6 +99,53 @@ async def test_who_is_held_to_some_workflows_changes_nothing_that_all_use(owner:
         assert answer.json()["error"] == "Access denied"
         allowed = await owner.client.request(method, path, json=body)
         assert allowed.is_success, allowed.text
+
+
+async def test_the_audit_log_tells_of_refused_calls_and_is_not_filled_by_them(
+    owner: Gateway,
+) -> None:
+    key = await owner.add_key(owner.workspace, role=Role.VIEWER)
+    for _ in range(5):
+        for method, path, body in (
+            ("GET", "/api/automation/keys", None),
+            ("PUT", WORKFLOW + "mine", WELCOME),
+            ("POST", WORKFLOW + "none/run", {"leadId": "ahmed"}),
+        ):
+            headers = {"x-api-key": key}
+            answer = await owner.client.request(method, path, json=body, headers=headers)
+            assert answer.status_code == 403
+    foreign = await owner.client.get(WORKFLOW + "none")
+    assert foreign.status_code == 403
+    rows: list[dict[str, Any]] = []
+    async with asyncio.timeout(20):
+        while len(rows) < 4:
+            page = await owner.client.get("/api/automation/audit?action=access.refused")
+            rows = page.json()["items"]
+    told = {(row["objectId"], row["actor"]["name"]) for row in rows}
+    assert told == {
+        ("GET /api/automation/keys", "tests"),
+        ("PUT /api/automation/workflow/{workflowId}", "tests"),
+        ("POST /api/automation/workflow/{workflowId}/run", "tests"),
+        ("GET /api/automation/workflow/{workflowId}", "tests"),
+    }
+    assert len(rows) == 4
+
+
+def test_what_was_left_out_is_told_a_minute_later() -> None:
+    now = [0.0]
+    refusals, origin = Refusals(lambda: now[0]), Origin("w", "key", "k", "n", "192.0.2.1")
+    first = [refusals.describe(origin, "GET /x") for _ in range(4)]
+    assert [each is not None for each in first] == [True, False, False, False]
+    assert refusals.describe(origin._replace(actor_id="other"), "GET /x") is not None
+    now[0] = EVERY_SECONDS + 1
+    again = refusals.describe(origin, "GET /x")
+    assert again is not None
+    assert again.after == {"leftOut": 3}
+    kinds = [refusals.describe(origin, f"GET /{number}") for number in range(MOST_KINDS + 9)]
+    assert kinds[0] is not None
+    assert kinds[-1] is None, "there is a bound on what is remembered"
+    now[0] *= 3
+    assert refusals.describe(origin, "GET /y") is not None
 
 
 async def test_runs_of_workflows_that_are_not_granted_read_404(owner: Gateway) -> None:

@@ -11,7 +11,7 @@ import pytest
 from gateway.auth.access import Role
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.credentials import Account, CredentialType, SmtpAccount
-from mirsal_runtime.failures import ActionRequired, ThrottledError
+from mirsal_runtime.failures import ActionRequired, PermanentError, ThrottledError
 from mirsal_runtime.postgres import open_pool
 from mirsal_runtime.vault.accounts import Accounts
 from mirsal_runtime.vault.keys import GivenKeys, write_new_key
@@ -266,6 +266,22 @@ async def test_each_account_has_its_own_until_it_is_replaced(
         assert (remembered, anew) == ("b1", "b2"), "who tries again sees what was put right"
     await accounts.close()
     assert pools.live == []
+
+
+@pytest.mark.parametrize(("shared", "is_lent"), [("*", True), ("w , ws_1", True), ("w", False)])
+async def test_the_installations_account_is_lent_to_whom_settings_name(
+    owner: Gateway, reader: Reader, shared: str, *, is_lent: bool
+) -> None:
+    settings = VaultSettings(shared_accounts=shared)
+    accounts = Accounts("own", await reader.open(), Pools().open, settings)
+    command = make_command(workspace="ws_1")
+    if is_lent:
+        async with accounts.lend_for(command, None) as lent:
+            assert lent == "own"
+    else:
+        with pytest.raises(PermanentError, match="credential_required"):
+            accounts.lend_for(command, None)
+    await accounts.close()
 
 
 async def test_what_nobody_uses_is_closed(owner: Gateway, reader: Reader) -> None:

@@ -45,8 +45,6 @@ async def send_from_account(
     params: EmailParams, attempt: Attempt, mailers: Accounts[Mailer]
 ) -> EmailResult:
     """Send one mail by the account that its node names."""
-    if params.credential_id is None:
-        return await send_email(params, attempt, mailers.own)
     async with mailers.lend_for(attempt.command, params.credential_id) as mailer:
         return await send_email(params, attempt, mailer)
 

@@ -30,7 +30,7 @@ from gateway.letters import endpoints as letters
 from gateway.problems import Fault, Problem, invalid, unavailable
 from gateway.runs import endpoints as runs
 from gateway.runs import event_endpoints as events
-from gateway.services import caller_of, services_of
+from gateway.services import actor_of, caller_of, services_of
 from gateway.shortcut import Answer, Shortcut
 from gateway.store import DatabaseUnavailable
 from gateway.webhooks import endpoints as webhooks
@@ -56,6 +56,8 @@ _OFTEN = (
     executions.read_execution,
     runs.read_run,
 )
+
+_DENIED = 403
 
 log = structlog.get_logger(__name__)
 
@@ -130,8 +132,13 @@ def _frame(app: ASGIApp, cors_origins: tuple[str, ...]) -> ASGIApp:
     return Frame(app)
 
 
-async def _answer_problem(_request: Request, error: Exception) -> Response:
-    return error.to_response() if isinstance(error, Problem) else _fail(error)
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Problem):
+        _fail(error)
+    if error.status == _DENIED:
+        route = f"{request.method} {request.scope['route'].path}"
+        services_of(request).trail.tell_refusal(actor_of(request), route)
+    return error.to_response()
 
 
 async def _answer_unavailable(_request: Request, error: Exception) -> Response:

@@ -13,6 +13,7 @@ from mirsal_runtime.health import Check
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent, open_board
 from mirsal_runtime.vault.keys import GivenKeys
+from mirsal_runtime.vault.sharing import Sharing
 from mirsal_runtime.webhook_secrets import SecretSealer
 from starlette.requests import Request
 
@@ -30,6 +31,7 @@ from gateway.auth.store import KeyStore
 from gateway.auth.tokens import TokenRules
 from gateway.controls.service import Controls
 from gateway.controls.store import ControlStore
+from gateway.credentials.references import AccountRules
 from gateway.credentials.service import Credentials
 from gateway.credentials.store import CredentialStore
 from gateway.executions.service import DirectCalls, Executions
@@ -122,10 +124,11 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         finder = FactFinder(starts)
         workflow_store = WorkflowStore(own)
         credentials = CredentialStore(own)
-        workflows = Workflows(workflow_store, credentials)
+        accounts = AccountRules(credentials, Sharing.parse(settings.shared_accounts))
+        workflows = Workflows(workflow_store, accounts)
         lookout, feed = _open_watch(stack, WatchStore(views))
         runs = Runs(launcher, RunStore(views), starts, lookout)
-        direct = DirectCalls(finder, launcher, credentials)
+        direct = DirectCalls(finder, launcher, accounts)
         executions = Executions(launcher, ExecutionStore(views), starts, workflows, lookout)
         trail = _open_trail(stack, own)
         letters = Letters(LetterStore(views), launcher, intake, trail)

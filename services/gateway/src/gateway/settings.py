@@ -6,6 +6,7 @@ from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from mirsal_runtime.settings import OutboundSettings
+from mirsal_runtime.vault.sharing import EVERYBODY
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
@@ -34,6 +35,9 @@ class GatewaySettings(OutboundSettings):
     vault_keys: SecretStr = SecretStr("")
     vault_keys_file: Path | None = None
     """Key-encryption keys of the vault (`mirsal_runtime.vault.settings`)."""
+
+    shared_accounts: str = EVERYBODY
+    """Which workspaces' nodes may name no credential: `*`, or their names; empty: none."""
 
     rate_limit_per_minute: Annotated[int, Field(ge=0)] = 100
     """Requests a minute and client address; 0 is no limit."""

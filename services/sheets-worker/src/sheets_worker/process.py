@@ -164,7 +164,7 @@ async def open_desk() -> AsyncIterator[Desk]:
 async def process_sheet(params: SheetsParams, attempt: Attempt, desk: Desk) -> SheetsResult:
     """Serve one command, by the account that its node names."""
     if params.credential_id is None:
-        return await _serve(params, attempt, desk, desk.accounts.own)
+        return await _serve(params, attempt, desk, desk.accounts.own_for(attempt.command.workspace))
     async with desk.accounts.lend_for(attempt.command, params.credential_id) as calls:
         return await _serve(params, attempt, desk, calls)
 

@@ -46,8 +46,6 @@ async def send_from_account(
     params: WhatsAppParams, attempt: Attempt, numbers: Accounts[CloudApi]
 ) -> WhatsAppResult:
     """Send one message by the account that its node names."""
-    if params.credential_id is None:
-        return await send_whatsapp(params, attempt, numbers.own)
     async with numbers.lend_for(attempt.command, params.credential_id) as api:
         return await send_whatsapp(params, attempt, api)
 

@@ -39,6 +39,7 @@ class Action(StrEnum):
     CREDENTIAL_SAVED = "credential.saved"
     CREDENTIAL_DELETED = "credential.deleted"
     WORKSPACE_LIMITED = "workspace.limited"
+    ACCESS_REFUSED = "access.refused"
     AUDIT_READ = "audit.read"
     AUDIT_EXPORTED = "audit.exported"
 

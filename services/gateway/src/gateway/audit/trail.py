@@ -8,6 +8,7 @@ from mirsal_runtime.batching import Batcher
 
 from gateway.audit.entries import Action, Entry
 from gateway.audit.origins import origin_of
+from gateway.audit.refusals import Refusals
 from gateway.audit.schemas import AuditPage, AuditRow
 from gateway.audit.store import AuditFilter, AuditStore
 from gateway.auth.schemas import Principal
@@ -17,7 +18,7 @@ from gateway.store import DatabaseUnavailable
 if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
 
-SEAL_SECONDS: Final = 1.0
+SEAL_SECONDS: Final = 0.25
 """How long an entry waits at most for its place in the chain, while the database answers."""
 
 
@@ -30,6 +31,8 @@ class Trail:
     def __init__(self, store: AuditStore) -> None:
         self._store = store
         self._entries: Batcher[Entry, None] = Batcher(store.record_many)
+        self._refusals = Refusals()
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def record(self, entry: Entry, *, until: float | None = None) -> None:
         """Returns once the entry is kept; calls at the same time share a statement.
@@ -42,6 +45,18 @@ class Trail:
                 await self._entries.submit(entry)
         except TimeoutError as error:
             raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
+
+    def tell_refusal(self, caller: Principal, route: str) -> None:
+        """A caller may not do what was asked for; nobody waits until that is kept."""
+        entry = self._refusals.describe(origin_of(caller), route)
+        if entry is not None:
+            task = asyncio.create_task(self._record_if_possible(entry))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _record_if_possible(self, entry: Entry) -> None:
+        with suppress(DatabaseUnavailable):
+            await self.record(entry)
 
     async def keep_chain(self) -> None:
         """Put entries into the chain, for ever."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from mirsal_contracts.nodes import NODE_TYPES
 from mirsal_contracts.workflows import Node
+from mirsal_runtime.vault.sharing import NOT_LENT, Sharing
 
 from gateway.credentials.store import CredentialStore
 from gateway.pointers import join
@@ -32,19 +33,35 @@ def references_of(nodes: Sequence[tuple[str, Node]]) -> list[Reference]:
     return found
 
 
-async def find_faults(
-    store: CredentialStore, workspace: str, nodes: Sequence[tuple[str, Node]]
-) -> list[Fault]:
-    """The references that lead nowhere. PostgreSQL is asked only where there are references."""
-    references = references_of(nodes)
-    if not references:
-        return []
-    types = await store.types(workspace, {each.credential_id for each in references})
-    return [
-        Fault(_describe(each, types.get(each.credential_id)), each.at)
-        for each in references
-        if types.get(each.credential_id) != each.type
-    ]
+class AccountRules:
+    """What accounts nodes may send by: the workspace's credentials, or the installation's own."""
+
+    def __init__(self, store: CredentialStore, sharing: Sharing) -> None:
+        self._store = store
+        self._sharing = sharing
+
+    async def find_faults(self, workspace: str, nodes: Sequence[tuple[str, Node]]) -> list[Fault]:
+        """References that lead nowhere, and nodes without any that need one.
+
+        PostgreSQL is asked only where there are references.
+        """
+        faults = []
+        if not self._sharing.allows(workspace):
+            faults = [Fault(NOT_LENT, join(at, MEMBER)) for at, node in nodes if _is_without(node)]
+        references = references_of(nodes)
+        if not references:
+            return faults
+        types = await self._store.types(workspace, {each.credential_id for each in references})
+        return faults + [
+            Fault(_describe(each, types.get(each.credential_id)), each.at)
+            for each in references
+            if types.get(each.credential_id) != each.type
+        ]
+
+
+def _is_without(node: Node) -> bool:
+    kind = NODE_TYPES.get(node.type)
+    return kind is not None and kind.credential is not None and MEMBER not in node.config
 
 
 def _describe(reference: Reference, found: str | None) -> str:

@@ -9,8 +9,7 @@ from mirsal_contracts.workflows import Graph, Node
 
 from gateway.auth.schemas import Principal
 from gateway.bodies import Json, fit
-from gateway.credentials.references import find_faults
-from gateway.credentials.store import CredentialStore
+from gateway.credentials.references import AccountRules
 from gateway.executions.schemas import (
     RESTING_STATUSES,
     CheckCode,
@@ -41,11 +40,9 @@ _FIRST_ID = UUID(int=0)
 class DirectCalls:
     """Starts runs of one node. Raises `Problem` and `DatabaseUnavailable`."""
 
-    def __init__(
-        self, finder: FactFinder, launcher: Launcher, credentials: CredentialStore
-    ) -> None:
+    def __init__(self, finder: FactFinder, launcher: Launcher, accounts: AccountRules) -> None:
         self._finder = finder
-        self._credentials = credentials
+        self._accounts = accounts
         self._launcher = launcher
 
     async def send(self, call: Call, connector: str, body: Json | Problem) -> ExecutionStarted:
@@ -94,7 +91,7 @@ class DirectCalls:
         (lead,) = await self._require(call.caller, question)
         node = Node(id=wanted.node_id, type=connector, config=wanted.config)
         faults = list(check_config(node, at="/config", known=(), before=None))
-        faults = faults or await find_faults(self._credentials, workspace, [("/config", node)])
+        faults = faults or await self._accounts.find_faults(workspace, [("/config", node)])
         if faults:
             raise invalid(faults)
         if lead is None:

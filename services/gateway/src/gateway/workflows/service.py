@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from gateway.audit.origins import origin_of
 from gateway.auth.schemas import Principal
-from gateway.credentials import references
-from gateway.credentials.store import CredentialStore
+from gateway.credentials.references import AccountRules
 from gateway.paging import Cursor, cut_page, read_cursor, read_number
 from gateway.problems import access_denied, invalid, moved_on, not_found
 from gateway.repeats import Once, Repeated
@@ -24,9 +23,9 @@ from gateway.workflows.validation import find_faults
 class Workflows:
     """What callers may do with the workflows of their workspace. Raises `Problem`."""
 
-    def __init__(self, store: WorkflowStore, credentials: CredentialStore) -> None:
+    def __init__(self, store: WorkflowStore, accounts: AccountRules) -> None:
         self._store = store
-        self._credentials = credentials
+        self._accounts = accounts
 
     async def save(
         self,
@@ -45,7 +44,7 @@ class Workflows:
         faults = find_faults(draft)
         if not faults:
             nodes = [(f"/nodes/{index}/config", node) for index, node in enumerate(draft.nodes)]
-            faults = await references.find_faults(self._credentials, caller.workspace, nodes)
+            faults = await self._accounts.find_faults(caller.workspace, nodes)
         if faults:
             raise invalid(faults)
         saved = await self._store.save(origin_of(caller), workflow_id, draft, expected, once)

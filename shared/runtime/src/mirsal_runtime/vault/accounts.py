@@ -2,7 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -11,8 +16,10 @@ import structlog
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.credentials import CHECK_CONNECTION, Account, CredentialType
 
+from mirsal_runtime.failures import PermanentError
 from mirsal_runtime.vault.reading import Name, Vault, open_vault
 from mirsal_runtime.vault.settings import VaultSettings
+from mirsal_runtime.vault.sharing import NOT_LENT, Sharing
 
 ResourceT = TypeVar("ResourceT")
 OpenAccount = Callable[[Account], AbstractAsyncContextManager[ResourceT]]
@@ -50,6 +57,7 @@ class Accounts(Generic[ResourceT]):
         self._open_account = open_account
         self._most = settings.accounts
         self._idle_seconds = settings.idle_seconds
+        self._sharing = Sharing.parse(settings.shared_accounts)
         self._lodgers: dict[Name, _Lodger[ResourceT]] = {}
         """The one that was used last is last."""
         self._opening = asyncio.Lock()
@@ -57,15 +65,23 @@ class Accounts(Generic[ResourceT]):
         self._sweeper: asyncio.TimerHandle | None = None
 
     def lend_for(
-        self, command: RunNode, credential_id: str
+        self, command: RunNode, credential_id: str | None
     ) -> AbstractAsyncContextManager[ResourceT]:
-        """What belongs to a credential that a command names; as `lend`.
+        """What belongs to a credential that a command names; as `lend`. None: as `own_for`.
 
         Whoever tries again, or checks the account, does it with the account as it is now: somebody
         may just have put it right.
         """
+        if credential_id is None:
+            return nullcontext(self.own_for(command.workspace))
         anew = command.attempt > 1 or CHECK_CONNECTION in command.config
         return self.lend(command.workspace, credential_id, anew=anew)
+
+    def own_for(self, workspace: str) -> ResourceT:
+        """What belongs to the environment's account. Raises `PermanentError` unless it is lent."""
+        if not self._sharing.allows(workspace):
+            raise PermanentError("credential_required", NOT_LENT)
+        return self.own
 
     @asynccontextmanager
     async def lend(
