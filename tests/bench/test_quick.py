@@ -36,7 +36,7 @@ async def test_the_quick_benchmark_finishes_everywhere(tmp_path: Path) -> None:
 
     found = json.loads(results.read_text("utf-8"))
     measured = {(each["target"], each["scenario"]): each for each in found["figures"]}
-    assert len(measured) == 16
+    assert len(measured) == 17
     assert {each["runs"] for each in measured.values()} == {300, 150, 60}
     for language in ("python", "javascript"):
         assert "code-runner" in measured[f"Mirsal, {language} code", "burst"]["processes"]
@@ -45,4 +45,5 @@ async def test_the_quick_benchmark_finishes_everywhere(tmp_path: Path) -> None:
     assert {"gateway", "orchestrator", "whatsapp-worker", "kafka"} <= set(ours["processes"])
     assert {"load generator", "whatsapp-simulator"} <= set(ours["beside"])
     assert found["ratios"]
-    assert found["bars"]
+    assert ("Mirsal, WhatsApp, traced", "burst") in measured
+    assert [each["what"] for each in found["bars"] if each["what"].startswith("full tracing")]

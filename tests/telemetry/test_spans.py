@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
@@ -172,6 +173,32 @@ async def test_nothing_tells_whom_it_was_about(observed: Observed) -> None:
     }
     assert [len(names) for names in leads.values()] == [1, 1]
     assert leads["canary-lead"] != leads["other-lead"]
+
+
+async def test_lines_are_those_of_the_table_and_tell_nobody_either(observed: Observed) -> None:
+    known = set(re.findall(r"^\| `(\w+)` \| ", PAGE.read_text("utf-8"), re.MULTILINE))
+    traces = {run["traceId"] for run in observed.runs.values()}
+    lines = [
+        (json.loads(line), line)
+        for file in observed.stack.folder.logs.glob("*.log")
+        if re.fullmatch(r"(gateway|orchestrator|code-runner|[a-z]+-worker)(-\d+)?\.log", file.name)
+        for line in file.read_text("utf-8").splitlines()
+    ]
+    told = [line for line, _ in lines]
+    assert len({line["service"] for line in told}) == 7
+    assert {line["event"] for line in told if "logger" not in line} <= known
+    assert {line["trace_id"] for line in told if line["event"] == "run_ended"} >= traces - {
+        run["traceId"] for run in observed.runs.values() if run["status"] == "paused"
+    }
+    for canary in (
+        "canary-lead",
+        "Canary Name",
+        EMAIL,
+        PHONE.removeprefix("+"),
+        BAGGAGE,
+        "[hidden]",
+    ):
+        assert [text for _, text in lines if canary in text] == [], canary
 
 
 async def test_providers_get_the_trace_and_no_baggage(observed: Observed) -> None:

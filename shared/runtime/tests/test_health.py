@@ -68,7 +68,7 @@ async def test_check_that_hangs_or_fails_is_a_reason() -> None:
         raise LookupError("lost")
 
     found = await gather_reasons({"slow": process.check, "broken": fails}, seconds=0.05)
-    assert found == {"slow": "no answer within 0.05 s", "broken": "LookupError: lost"}
+    assert found == {"slow": "no answer within 0.05 s", "broken": "LookupError"}
 
 
 async def test_metrics_have_the_product_s_names(client: httpx.AsyncClient) -> None:
@@ -147,4 +147,5 @@ def test_fault_is_logged_and_the_exit_code_is_one() -> None:
     assert process.returncode == 1
     (line,) = errors.splitlines()
     assert json.loads(line)["event"] == "process_failed"
-    assert "LookupError: lost" in json.loads(line)["exception"]
+    assert json.loads(line)["error"] == "LookupError"
+    assert "lost" not in line

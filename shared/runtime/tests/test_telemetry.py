@@ -1,23 +1,25 @@
 """Logs without personal data, trace contexts that flow with and without a collector."""
 
+import errno
 import json
 import logging
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 import structlog
 from mirsal_contracts.leads import Lead
-from mirsal_runtime.log_lines import HIDDEN, RepetitionFilter
+from mirsal_runtime.log_faults import Told, name_fault
+from mirsal_runtime.log_fields import HIDDEN, hide_personal_data
+from mirsal_runtime.log_lines import Bursts, RepetitionFilter
 from mirsal_runtime.settings import RuntimeSettings
 from mirsal_runtime.telemetry import (
     BurstLog,
     child_traceparent,
-    hide_personal_data,
     is_traceparent,
     new_traceparent,
     span,
@@ -35,14 +37,17 @@ from mirsal_runtime.settings import RuntimeSettings
 telemetry.configure(RuntimeSettings(instance="worker-7"), service="email-worker")
 log = structlog.get_logger("x")
 with telemetry.bound(run_id="r1", lead_id="l1"):
-    log.info("sent", lead_object=Lead(id="1", name="Ahmed"), email="ahmed@example.com", n=3)
+    log.info("sent", lead=Lead(id="1", name="Ahmed"), email="ahmed@example.com", count=3)
 log.debug("too quiet")
 logging.getLogger("aiokafka").error("away: %s", "node 1")
 logging.getLogger("aiokafka").error("away: %s", "node 2")
+logging.getLogger("urllib3").error("no way to %s: %s", "https://a/ahmed", ValueError("Ahmed"))
+logging.getLogger("asyncio").error("Exception in callback f('Ahmed')\\nfuture: Ahmed")
 try:
-    raise ValueError("words")
+    raise ValueError("Ahmed")
 except ValueError:
-    log.exception("failed")
+    log.exception("failed", error="ahmed")
+    logging.getLogger("asyncio").exception("was never retrieved")
 """
 
 
@@ -60,14 +65,20 @@ def run_script(script: str, **environment: str) -> list[dict[str, object]]:
 
 
 def test_log_lines_are_json_with_ids_and_without_people() -> None:
-    sent, away, failed = run_script(SCRIPT)
-    assert (sent["event"], sent["level"], sent["n"]) == ("sent", "info", 3)
+    lines = run_script(SCRIPT)
+    assert "ahmed" not in repr(lines).lower()
+    sent, away, url, loop, failed, lost = lines
+    assert (sent["event"], sent["level"], sent["count"]) == ("sent", "info", 3)
     assert (sent["service"], sent["instance"]) == ("email-worker", "worker-7")
-    assert (sent["run_id"], sent["lead_id"]) == ("r1", "l1")
-    assert (sent["lead_object"], sent["email"]) == ("<Lead>", HIDDEN)
+    assert sent["run_id"] == "r1"
+    assert {sent[name] for name in ("lead", "lead_id", "email")} == {HIDDEN}
     assert str(sent["timestamp"]).endswith("Z")
-    assert (away["event"], away["level"]) == ("away: node 1", "error")
-    assert "ValueError: words" in str(failed["exception"])
+    assert (away["event"], away["level"], away["logger"]) == ("away: node 1", "error", "aiokafka")
+    assert url["event"] == "no way to <str>: ValueError"
+    assert loop["event"] == "Exception in callback f"
+    assert (failed["event"], failed["error"]) == ("failed", "ValueError")
+    assert str(failed["at"]).startswith("['<string>:")
+    assert (lost["event"], lost["error"]) == ("was never retrieved", "ValueError")
     assert "run_id" not in failed
 
 
@@ -75,26 +86,66 @@ def test_level_is_a_setting() -> None:
     assert run_script(SCRIPT, MIRSAL_LOG_LEVEL="CRITICAL") == []
 
 
-def test_only_plain_values_are_kept() -> None:
-    now = datetime.now(UTC)
+def test_a_value_that_is_not_of_its_fields_type_is_hidden() -> None:
     event = {
-        "text": "a",
-        "when": now,
-        "id": UUID(int=1),
-        "ids": ["a", Lead(id="1", name="Ahmed")],
-        "reasons": {"postgres": "away", "name": "Ahmed", "lead": Lead(id="1")},
+        "event": "any",
+        "code": "smtp_550",
+        "reason": "Ahmed lives at home",
+        "outcome": "ahmed@example.com",
+        "execution_id": UUID(int=1),
+        "run_ids": ["a", "ahmed@example.com", Lead(id="1", name="Ahmed")],
+        "wall": {"seccomp": "on", "Ahmed Ali": "x"},
+        "count": 3,
+        "rows": "+201001234567",
         "error": ValueError("personal"),
-        "phone": "+20",
+        "lead": "0123456789abcdef",
+        "phone": 20,
+        "at": ["a.py:3 f", "Ahmed"],
     }
     assert hide_personal_data(None, "", event) == {
-        "text": "a",
-        "when": now,
-        "id": UUID(int=1),
-        "ids": ["a", "<Lead>"],
-        "reasons": {"postgres": "away", "name": HIDDEN, "lead": HIDDEN},
-        "error": "<ValueError>",
+        "event": "any",
+        "code": "smtp_550",
+        "reason": HIDDEN,
+        "outcome": HIDDEN,
+        "execution_id": UUID(int=1),
+        "run_ids": ["a", HIDDEN, HIDDEN],
+        "wall": {"seccomp": "on", HIDDEN: "x"},
+        "count": 3,
+        "rows": HIDDEN,
+        "error": "ValueError",
+        "lead": "0123456789abcdef",
         "phone": HIDDEN,
+        "at": ["a.py:3 f", HIDDEN],
     }
+    texts = {"error": "personal", "lead": "ahmed"}
+    assert hide_personal_data(None, "", texts) == {"error": HIDDEN, "lead": HIDDEN}
+
+
+def test_an_error_is_told_by_its_types_and_codes() -> None:
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Ahmed")
+    away = RuntimeError("Ahmed")
+    away.__cause__ = refused
+    assert name_fault(away) == "RuntimeError < ConnectionRefusedError(ECONNREFUSED)"
+    assert name_fault(ExceptionGroup("Ahmed", [KeyError("Ahmed")])) == "ExceptionGroup < KeyError"
+    taken = asyncpg.exceptions.UniqueViolationError("Ahmed")
+    assert name_fault(taken) == "UniqueViolationError(23505)"
+    assert name_fault(Told("there is no key")) == "Told: there is no key"
+
+
+def test_of_a_burst_some_lines_are_written_and_the_rest_counted() -> None:
+    second = 1.0
+    keep = Bursts(2, lambda: second)
+
+    def written(name: str) -> list[dict[str, object]]:
+        try:
+            return [dict(keep(None, "", {"event": name, "left_out": 1}))]
+        except structlog.DropEvent:
+            return []
+
+    assert [len(written("a")) for _ in range(5)] == [1, 1, 0, 0, 0]
+    assert len(written("b")) == 1
+    second = 2.0
+    assert [line["left_out"] for line in written("a") + written("a")] == [4, 1]
 
 
 def test_repeated_lines_of_libraries_are_counted() -> None:

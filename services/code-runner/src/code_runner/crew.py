@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import structlog
+from mirsal_runtime.log_faults import Told
 
 from code_runner.lockdown import Part, lacking
 from code_runner.process import Box, BoxDied, BoxOverran
@@ -22,7 +23,7 @@ LONGEST_PAUSE: Final = 10.0
 log = structlog.get_logger(__name__)
 
 
-class WallTooWeak(Exception):
+class WallTooWeak(Told):
     """Mandatory parts of the wall cannot be had here; the text says what to do."""
 
 
@@ -70,7 +71,12 @@ class Crew:
         """Have all boxes warm. Raises `BoxDied` and `WallTooWeak`."""
         first = await self._start_box()
         missing = self._missing(first)
-        log.info("box_wall", **first.wall)
+        log.info(
+            "box_wall",
+            wall={
+                part: how.partition(":")[0].replace(" ", "_") for part, how in first.wall.items()
+            },
+        )
         if missing:
             await self.close()
             reasons = "; ".join(f"{part} ({first.wall[part]})" for part in missing)
@@ -188,7 +194,7 @@ class Crew:
                 await self._start_one()
             except (BoxDied, OSError) as error:
                 # Descriptors or memory may be short for a while: the box is owed all the same.
-                log.error("box_not_started", reason=str(error))
+                log.error("box_not_started", error=error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from mirsal_runtime.log_faults import Told
+
 from code_runner.frames import HEADER, MOST_FROM_BOX, PAGE_BYTES, LogPage
 from code_runner.lockdown import Part
 
@@ -17,7 +19,7 @@ START_SECONDS: Final = 60.0
 BOX_ENVIRONMENT: Final[Mapping[str, str]] = {}
 
 
-class BoxDied(Exception):
+class BoxDied(Told):
     """The box ended, or said what no box says."""
 
 

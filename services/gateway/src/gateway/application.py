@@ -142,7 +142,7 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 
 
 async def _answer_unavailable(_request: Request, error: Exception) -> Response:
-    log.warning("database_unavailable", error=str(error))
+    log.warning("database_unavailable", error=error)
     return unavailable("The database does not answer at the moment.").to_response()
 
 

@@ -1,7 +1,6 @@
 """The outermost ASGI layer: security headers, how long each call took, and unforeseen errors."""
 
 import time
-import traceback
 
 import structlog
 from mirsal_runtime import metrics, telemetry
@@ -71,9 +70,7 @@ class Frame:
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception as error:
-            # Without the error's text, which may hold what is nobody's business.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("request_failed", error=type(error).__name__, where=where)
+            log.error("request_failed", exc_info=error)
             if status:
                 # Whole, if it is FastAPI's 500; else broken off, which only the server can show.
                 if status != INTERNAL.status:

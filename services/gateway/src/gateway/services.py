@@ -267,7 +267,7 @@ def _topics_check(settings: GatewaySettings) -> Check:
         try:
             return await present()
         except Exception as error:  # noqa: BLE001 - whatever the client raises: it cannot be reached
-            log.warning("kafka_check_failed", error=repr(error))
+            log.warning("kafka_check_failed", error=error)
             return "Kafka does not answer"
 
     return check

@@ -152,7 +152,7 @@ class Database:
         try:
             await self.fetch_everywhere("SELECT")
         except DatabaseUnavailable as error:
-            log.warning("database_check_failed", error=str(error))
+            log.warning("database_check_failed", error=error)
             return "PostgreSQL does not answer, or is not migrated"
         return None
 

@@ -34,7 +34,7 @@ class Sweeper:
             try:
                 await self.sweep()
             except DatabaseAway as error:
-                log.warning("sweep_waits", error=str(error))
+                log.warning("sweep_waits", error=error)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> list[str]:

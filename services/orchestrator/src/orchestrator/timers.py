@@ -49,7 +49,7 @@ class Poller:
             try:
                 pause = await self._look()
             except (DatabaseAway, BrokerUnavailable) as error:
-                self._waits.say(error=str(error))
+                self._waits.say(error=error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             with suppress(TimeoutError):

@@ -64,7 +64,7 @@ class Backfill:
                         await self._round(hold)
                         await asyncio.sleep(self._poll)
             except StoreUnavailable as error:
-                log.warning("sheet_store_away", reason=str(error))
+                log.warning("sheet_store_away", error=error)
             await asyncio.sleep(self._poll)
 
     async def _round(self, hold: Hold) -> None:
@@ -81,7 +81,7 @@ class Backfill:
                     raise
                 except Exception as fault:  # noqa: BLE001 - other tabs' rows must still come back
                     log_fault(fault, "google_sheets")
-                    self._rest(backlog, "a fault of ours")
+                    self._rest(backlog, "internal_error")
 
     async def bring_back(self, backlog: Backlog, hold: Hold) -> None:
         """The rows of one tab, until it takes no more: one at first, to see whether it does."""
@@ -93,18 +93,18 @@ class Backfill:
             try:
                 rows = await self._overflow.find(tab, [each.row_key for each in found])
             except AttemptFailure as failure:
-                self._rest(backlog, failure)
+                self._rest(backlog, failure.code)
                 return
             lacking += len(found) - len(rows)
             failure_met = await self._write(backlog, rows)
             if failure_met is not None:
-                self._rest(backlog, failure_met)
+                self._rest(backlog, failure_met.code)
                 return
             most = MOST_ROWS
         self._resting.pop(backlog, None)
         if lacking:
             # Somebody has deleted them, or they cannot be seen yet: each look costs money.
-            self._rest(backlog, f"{lacking} rows are not to be seen in BigQuery")
+            self._rest(backlog, "rows_not_seen")
 
     async def _write(self, backlog: Backlog, rows: Sequence[Row]) -> AttemptFailure | None:
         """Write rows; what kept some of them from it."""
@@ -127,14 +127,14 @@ class Backfill:
                 raise failure
         return next((each for each in failures if isinstance(each, AttemptFailure)), None)
 
-    def _rest(self, backlog: Backlog, reason: object) -> None:
+    def _rest(self, backlog: Backlog, code: str) -> None:
         before = self._resting.get(backlog)
         seconds = self._poll if before is None else min(2 * before.seconds, LONGEST_PAUSE)
         self._resting[backlog] = Rest(time.monotonic() + seconds, seconds)
         log.info(
             "backfill_rests",
             spreadsheet_id=backlog.tab.spreadsheet_id,
-            reason=str(reason),
+            code=code,
             seconds=round(seconds, 1),
         )
 

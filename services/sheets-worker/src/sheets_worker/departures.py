@@ -42,7 +42,7 @@ class Departures:
             else:
                 self._append(NOTED, write)
         except OSError as error:
-            log.warning("departure_not_written", error=repr(error))
+            log.warning("departure_not_written", error=error)
 
     def leave(self, write: UUID) -> None:
         """The request leaves next. Raises `OSError`: then it must not."""

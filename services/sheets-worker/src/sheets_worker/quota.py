@@ -81,7 +81,7 @@ class Quota:
                     return await self._take_shared(kind, identity)
             except (RedisError, OSError, TimeoutError) as error:
                 self._rests_until = now + REST_SECONDS
-                log.warning("quota_alone", error=type(error).__name__)
+                log.warning("quota_alone", error=error)
         return self._take_own(kind, identity, now)
 
     async def learn(self, limit: Limit, identity: Identity) -> None:
@@ -95,7 +95,7 @@ class Quota:
             async with asyncio.timeout(REDIS_SECONDS):
                 await self._redis.set(_key(name), limit.per_minute, ex=LEARNED_SECONDS)
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("quota_alone", error=type(error).__name__)
+            log.warning("quota_alone", error=error)
 
     async def stop(self) -> None:
         """Close the connections."""

@@ -240,7 +240,7 @@ class Tab:
                     self.name, begun.id, written=written, last_row=last_row, formatted=formatted
                 )
             except StoreUnavailable as error:
-                log.warning("sheet_store_away", reason=str(error))
+                log.warning("sheet_store_away", error=error)
             await asyncio.sleep(STORE_PAUSE)
 
     async def _restructure(

@@ -85,7 +85,7 @@ class TabWriter:
             except AttemptFailure as failure:
                 await self._suffer(group, failure)
             except StoreUnavailable as error:
-                log.warning("sheet_store_away", reason=str(error))
+                log.warning("sheet_store_away", error=error)
                 away = RetryableError(Code.UNAVAILABLE, "PostgreSQL does not answer")
                 await self._suffer(group, away)
             except Exception as fault:  # noqa: BLE001 - a fault of ours must not stop the tab

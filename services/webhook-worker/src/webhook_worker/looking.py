@@ -39,7 +39,7 @@ class Looker:
             try:
                 pause = await self.look()
             except StoreUnavailable as error:
-                self._waits.say(error=str(error))
+                self._waits.say(error=error)
                 pause = IDLE_SECONDS
             await asyncio.sleep(pause)
 
@@ -65,5 +65,5 @@ class Looker:
                 has_more = await self._store.forget(self._keep)
             except StoreUnavailable as error:
                 has_more = False
-                self._waits.say(error=str(error))
+                self._waits.say(error=error)
             await asyncio.sleep(1.0 if has_more else FORGET_SECONDS)

@@ -55,7 +55,7 @@ class Sender:
             try:
                 leased = await self._send_due()
             except StoreUnavailable as error:
-                self._waits.say(error=str(error))
+                self._waits.say(error=error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if leased == 0:
@@ -97,7 +97,7 @@ class Sender:
         except (AddressRefused, CallFailed) as error:
             answer, failure = None, self._fail(delivery, None, str(error), begun)
         except SecretUnreadable as error:
-            self._waits.say(error=str(error), endpoint_id=str(delivery.endpoint_id))
+            self._waits.say(error=error, endpoint_id=delivery.endpoint_id)
             failed = self._fail(delivery, None, "its secret cannot be read here", begun)
             answer, failure = None, failed._replace(blames=False)
         with suppress(StoreUnavailable):
@@ -144,9 +144,9 @@ class Sender:
         if is_disabled:
             log.warning(
                 "webhook_disabled",
-                endpoint_id=str(delivery.endpoint_id),
+                endpoint_id=delivery.endpoint_id,
                 workspace=delivery.workspace,
-                reason=failure.reason,
+                http_status=failure.status,
             )
 
 

@@ -20,6 +20,7 @@ from mirsal_runtime.consumption import Consumption
 from mirsal_runtime.health import Check, HealthServer
 from mirsal_runtime.journal import Journal, JournalTaken
 from mirsal_runtime.ledger import LedgerUnavailable
+from mirsal_runtime.log_faults import Told, name_fault
 from mirsal_runtime.postgres import close_pool, open_pool
 from mirsal_runtime.postgres_ledger import PostgresLedger
 from mirsal_runtime.presence import Presence
@@ -47,6 +48,10 @@ DAY_SECONDS = 86_400.0
 AnswerT = TypeVar("AnswerT")
 
 log = structlog.get_logger(__name__)
+
+
+class TopicsNotReady(Told):
+    """The connector's topics are not as it needs them."""
 
 
 class Parts(NamedTuple):
@@ -187,7 +192,7 @@ class App:
                 return Journal.take(settings.state_dir / "journals", settings.instance)
             except (JournalTaken, OSError) as error:
                 if self._trouble != str(error):
-                    log.error("journal_not_taken", reason=str(error))
+                    log.error("journal_not_taken", error=error)
                 self._trouble = str(error)
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -196,11 +201,11 @@ class App:
             try:
                 reason = await self._topics()
             except (KafkaError, OSError) as error:
-                reason = f"Kafka does not answer: {error!r}"
+                reason = f"Kafka does not answer: {name_fault(error)}"
             if reason is None:
                 return
             if self._trouble != reason:
-                log.warning("topics_not_ready", reason=reason)
+                log.warning("topics_not_ready", error=TopicsNotReady(reason))
             self._trouble = reason
             await asyncio.sleep(RETRY_SECONDS)
 

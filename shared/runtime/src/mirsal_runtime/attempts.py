@@ -1,7 +1,6 @@
 """Makes one attempt: parameters, the connector's function, and what its end means."""
 
 import asyncio
-import traceback
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple
 
@@ -166,10 +165,4 @@ def failure_of(error: Exception, *, claimed: bool, timed_out: bool) -> AttemptFa
 
 def log_fault(error: BaseException, connector: str) -> None:
     """Log where an exception nobody foresaw came from; not its words."""
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    log.error(
-        "connector_fault",
-        connector=connector,
-        error_type=type(error).__name__,
-        at=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    )
+    log.error("connector_fault", connector=connector, exc_info=error)

@@ -194,7 +194,7 @@ async def _end(producer: AIOKafkaProducer, hurry: asyncio.Event, patience: float
         async with asyncio.timeout(CLOSE_SECONDS):
             await producer.stop()
     except (KafkaError, TimeoutError) as error:
-        log.warning("producer_not_closed", error=repr(error))
+        log.warning("producer_not_closed", error=error)
         _fail_all(producer._message_accumulator)
         if sender is not None:
             # Its own call-back fails where there are no transactions.
@@ -282,7 +282,7 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, leave: bool) -> None:
         await _fail_within(CLOSE_SECONDS, consumer._client.close())
 
 
-async def _fail_within(seconds: float, work: Coroutine[None, None, None]) -> str | None:
+async def _fail_within(seconds: float, work: Coroutine[None, None, None]) -> BaseException | None:
     """Why `work` was not done in time, however it bears its cancellation; None if it was.
 
     A time-out is one cancellation, and aiokafka swallows some while it closes.
@@ -291,8 +291,8 @@ async def _fail_within(seconds: float, work: Coroutine[None, None, None]) -> str
     await asyncio.wait({task}, timeout=seconds)
     if not task.done():
         task.cancel()
-        return f"not within {seconds:g} s"
+        return TimeoutError()
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, KafkaError):
         raise error
-    return None if error is None else repr(error)
+    return error

@@ -29,7 +29,7 @@ class Complaint:
         self._said_at: float | None = None
         self._left_out = 0
 
-    def say(self, **fields: str | float) -> None:
+    def say(self, **fields: object) -> None:
         """Write the line as a warning, if it is time."""
         now = self._clock()
         if self._said_at is not None and now - self._said_at < self._seconds:

@@ -116,7 +116,7 @@ class Consumption:
                 await self._read_with_one_client()
             except (KafkaError, TimeoutError, Deaf) as error:
                 self._trouble = f"has no working client: {error!r}"
-                self._rebuilt.say(reason=repr(error))
+                self._rebuilt.say(error=error)
             await self._abandon()
             await asyncio.sleep(REBUILD_SECONDS)
 
@@ -183,7 +183,7 @@ class Consumption:
         self._ages.note(partition, records)
         self._stopped = self._taker.accept(records, watermark)
         if self._stopped is not None:
-            log.error("consumption_stopped", reason=self._stopped)
+            log.error("consumption_stopped", topic=partition.topic)
 
     async def _wait_for_room(self, consumer: AIOKafkaConsumer) -> None:
         """A client that is not asked for records for minutes leaves its group: ask for none."""
@@ -323,7 +323,7 @@ class Patience:
         now = time.monotonic()
         if self._since is None:
             self._since = now
-            log.warning("consumer_fails", reason=repr(error))
+            log.warning("consumer_fails", error=error)
         elif now - self._since > FAILING_SECONDS:
             raise Deaf(f"failing for {FAILING_SECONDS:g} s: {error!r}") from error
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from mirsal_runtime import metrics
 from mirsal_runtime.exposition import expose
+from mirsal_runtime.log_faults import name_fault
 from mirsal_runtime.settings import RuntimeSettings
 
 CHECK_SECONDS = 1.0
@@ -40,7 +41,7 @@ async def _reason(check: Check, seconds: float) -> str | None:
     except TimeoutError:
         return f"no answer within {seconds:g} s"
     except Exception as error:  # noqa: BLE001 - whatever a check raises is its reason
-        return f"{type(error).__name__}: {error}"
+        return name_fault(error)
 
 
 class HealthServer:

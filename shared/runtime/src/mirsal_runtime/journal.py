@@ -18,6 +18,7 @@ import psutil
 import structlog
 
 from mirsal_runtime.ledger import Claim, EndState, LedgerKey, Orphan
+from mirsal_runtime.log_faults import Told
 
 SHRINK_BYTES = 64 * 1024
 REWRITE_BYTES = 4 * 1024 * 1024
@@ -30,7 +31,7 @@ _ANSWERED: Final = "answered"
 log = structlog.get_logger(__name__)
 
 
-class JournalTaken(Exception):
+class JournalTaken(Told):
     """Another living process has this instance's name."""
 
 
@@ -143,7 +144,7 @@ def read_orphans(path: Path) -> list[Orphan]:
     try:
         return list(_replay(UUID(entries[0][1]), entries[1:]).values())
     except (TypeError, ValueError) as error:
-        log.error("journal_not_understood", path=str(path), reason=repr(error))
+        log.error("journal_not_understood", error=error)
         return []
 
 

@@ -1,20 +1,15 @@
-"""What a log line may hold, and how often: personal data and secrets have no way in."""
+"""How often a log line is written, and how; what it may hold is in `mirsal_runtime.log_fields`."""
 
-import datetime as dt
 import logging
 import time
 from collections.abc import Callable, MutableMapping
-from enum import Enum
 from typing import Any, Final
-from uuid import UUID
 
 import orjson
 import structlog
 from pydantic import ValidationError
 
-_PLAIN = (str, int, float, bool, type(None), dt.datetime, dt.date, UUID, Enum)
-_PERSONAL: Final = frozenset({"name", "email", "phone", "to", "recipient", "address", "lead"})
-HIDDEN: Final = "[hidden]"
+PER_SECOND: Final = 50
 _LINES_REMEMBERED = 1000
 
 
@@ -29,7 +24,7 @@ class BurstLog:
         self,
         log: structlog.typing.FilteringBoundLogger,
         *,
-        per_second: int = 50,
+        per_second: int = PER_SECOND,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -51,6 +46,39 @@ class BurstLog:
         if self._left_out:
             ids["left_out"], self._left_out = self._left_out, 0
         self._log.info(event, **ids)
+
+
+class Bursts:
+    """Of lines of one name `per_second` in a second are written; the first after that says how
+    many were not (`left_out`). For all lines, so also for those that say that something failed.
+    """
+
+    def __init__(
+        self, per_second: int = PER_SECOND, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._per_second = per_second
+        self._clock = clock
+        self._second = 0
+        self._lines: dict[object, int] = {}
+        self._left_out: dict[object, int] = {}
+
+    def __call__(
+        self, _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """The line, or `structlog.DropEvent`."""
+        name = event.get("event")
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            self._lines.clear()
+        lines = self._lines[name] = self._lines.get(name, 0) + 1
+        if lines > self._per_second:
+            self._left_out[name] = self._left_out.get(name, 0) + 1
+            raise structlog.DropEvent
+        left_out = self._left_out.pop(name, 0)
+        if left_out:
+            event["left_out"] = event.get("left_out", 0) + left_out
+        return event
 
 
 class RepetitionFilter(logging.Filter):
@@ -81,34 +109,10 @@ class RepetitionFilter(logging.Filter):
         return True
 
 
-def hide_personal_data(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """Keep plain values only: a message, a lead or a config becomes the name of its type."""
-    for name, value in event.items():
-        if name in _PERSONAL:
-            event[name] = HIDDEN
-        elif type(value) is not str:
-            event[name] = _plain(value)
-    return event
-
-
 def faults_of(error: ValidationError) -> str:
     """Where a value is wrong and how; never the value itself: it may be personal, or a secret."""
     faults = error.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in faults[:5])
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            str(key): HIDDEN if key in _PERSONAL else _plain(item) for key, item in value.items()
-        }
-    return f"<{type(value).__name__}>"
 
 
 def to_json_bytes(event: object, **_options: object) -> bytes:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import asyncpg
 import structlog
 
+from mirsal_runtime.log_faults import Told
 from mirsal_runtime.queries import load_queries
 from mirsal_runtime.settings import RuntimeSettings
 
@@ -34,7 +35,7 @@ _NOT_YET = (
 )
 
 
-class MigrationRefused(Exception):
+class MigrationRefused(Told):
     """The database is not as the migration needs it; the text says what to do."""
 
 

@@ -110,7 +110,7 @@ class Presence:
             pulse = await self._ledger.beat()
         except LedgerUnavailable as error:
             if self.answers:
-                log.warning("ledger_away", error=str(error))
+                log.warning("ledger_away", error=error)
             self._answers.clear()
             self.observer.missed()
             return False

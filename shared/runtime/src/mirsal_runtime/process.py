@@ -58,7 +58,8 @@ async def _run(main: Main) -> int:
         await main(stop)
     except ValidationError as error:
         # As a rule the process's settings; pydantic's own text would show their values.
-        log.error("process_failed", model=error.title, reason=telemetry.faults_of(error))
+        faults = telemetry.faults_of(error).replace(": ", "=").split("; ")
+        log.error("process_failed", model=error.title, faults=faults)
         return 1
     except Exception:
         log.exception("process_failed")

@@ -123,7 +123,7 @@ class Reporter:
         try:
             self._journal.answered(work.token, ending.state, ending.status, work.reply_context)
         except OSError as error:
-            log.warning("journal_not_written", error=repr(error))
+            log.warning("journal_not_written", error=error)
         pass_by("after_answer")
 
 
@@ -135,6 +135,6 @@ async def keep_trying(call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
             return await call()
         except (LedgerUnavailable, BrokerUnavailable) as error:
             if pause >= LONGEST_PAUSE:
-                _still_trying.say(reason=str(error))
+                _still_trying.say(error=error)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -16,7 +16,7 @@ from mirsal_runtime.ledger import Standing
 from mirsal_runtime.presence import Presence
 from mirsal_runtime.reporting import LONGEST_PAUSE, SHORTEST_PAUSE, Reporter, keep_trying
 from mirsal_runtime.statuses import Ending
-from mirsal_runtime.telemetry import BurstLog, trace_id_of
+from mirsal_runtime.telemetry import BurstLog, pseudonyms, trace_id_of
 from mirsal_runtime.work import Work
 
 Course: TypeAlias = Literal["done", "held", "dropped"]
@@ -140,6 +140,6 @@ class Server:
             run_id=command.run_id,
             execution_id=command.execution_id,
             attempt=command.attempt,
-            lead_id=command.lead_id,
+            lead=pseudonyms.of_lead(command.workspace, command.lead_id),
             trace_id=trace_id_of(work.traceparent),
         )

@@ -98,6 +98,6 @@ class SetAside:
                 run_id=work.command.run_id,
                 execution_id=work.command.execution_id,
                 attempt=standing.attempt,
-                holder=str(holder),
+                holder=holder,
             )
             self._nudge.set()

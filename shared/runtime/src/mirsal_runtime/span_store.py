@@ -59,7 +59,7 @@ class SpanStore:
             folder.mkdir(parents=True, exist_ok=True)
             lock = os.open(folder / f"{instance}.spans", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            log.info("spans_in_memory", reason=repr(error))
+            log.info("spans_in_memory", error=error)
             return cls.in_memory()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +67,7 @@ class SpanStore:
             memory = mmap.mmap(lock, _SIZE)
         except OSError as error:
             os.close(lock)
-            log.info("spans_in_memory", reason=repr(error))
+            log.info("spans_in_memory", error=error)
             return cls.in_memory()
         boot = _BOOT_ID.read_bytes().strip() if _BOOT_ID.exists() else b""
         _begin(memory, boot)

@@ -14,11 +14,12 @@ import structlog
 
 from mirsal_runtime import metrics, trace_context
 from mirsal_runtime.exemplars import Exemplars
+from mirsal_runtime.log_faults import replace_exc_info, tell_library
+from mirsal_runtime.log_fields import hide_personal_data
 from mirsal_runtime.log_levels import LEVEL, WRAPPER
 from mirsal_runtime.log_lines import BurstLog as BurstLog
-from mirsal_runtime.log_lines import RepetitionFilter, to_json_bytes, to_json_text
+from mirsal_runtime.log_lines import Bursts, RepetitionFilter, to_json_bytes, to_json_text
 from mirsal_runtime.log_lines import faults_of as faults_of
-from mirsal_runtime.log_lines import hide_personal_data as hide_personal_data
 from mirsal_runtime.metric_names import part_of
 from mirsal_runtime.pseudonyms import Pseudonyms
 from mirsal_runtime.settings import RuntimeSettings
@@ -137,11 +138,15 @@ def _configure_logs(settings: RuntimeSettings, service: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         lambda _logger, _method, event: {**event, **names},
         _name_trace,
-        structlog.processors.format_exc_info,
+        replace_exc_info,
         hide_personal_data,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=to_json_bytes)],
+        processors=[
+            Bursts(),
+            *shared,
+            structlog.processors.JSONRenderer(serializer=to_json_bytes),
+        ],
         wrapper_class=WRAPPER,
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
@@ -150,7 +155,8 @@ def _configure_logs(settings: RuntimeSettings, service: str) -> None:
     handler.addFilter(RepetitionFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[tell_library, *shared],
+            pass_foreign_args=True,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(serializer=to_json_text),

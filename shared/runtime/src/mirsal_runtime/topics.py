@@ -16,6 +16,7 @@ from aiokafka.errors import InvalidPartitionsError, KafkaError, for_code
 from mirsal_contracts.topics import TOPICS, Topic
 
 from mirsal_runtime.kafka_connection import kafka_connection
+from mirsal_runtime.log_faults import Told
 from mirsal_runtime.settings import RuntimeSettings
 
 REQUEST_SECONDS = 10.0
@@ -28,7 +29,7 @@ _TOPIC_ALREADY_EXISTS = 36
 _DYNAMIC_TOPIC_CONFIG = 1
 
 
-class TopicsDiffer(Exception):
+class TopicsDiffer(Told):
     """The broker refused a change, or has not what it needs; the text says what."""
 
 

@@ -190,17 +190,17 @@ class OtlpTracer:
         try:
             status = self._collector.post(encode_request(self._resource, spans))
         except (OSError, http.client.HTTPException) as error:
-            self._away.say(reason=type(error).__name__, spans=count)
+            self._away.say(error=error, spans=count)
             return False
         if status in _RETRYABLE:
-            self._away.say(reason=f"HTTP {status}", spans=count)
+            self._away.say(http_status=status, spans=count)
             return False
         self._store.drop(len(spans), count)
         if 200 <= status < 300:
             metrics.SPANS_EXPORTED.inc(count)
         else:
             self._refused.inc(count)
-            self._away.say(reason=f"HTTP {status}", spans=count)
+            self._away.say(http_status=status, spans=count)
         return True
 
 

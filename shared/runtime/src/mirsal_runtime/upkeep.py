@@ -60,4 +60,4 @@ async def keep_ledger_small(ledger: Ledger, keep_seconds: float) -> None:
                     break
                 await asyncio.sleep(FORGET_PAUSE_SECONDS)
         except LedgerUnavailable as error:
-            log.warning("ledger_not_cleaned", reason=str(error))
+            log.warning("ledger_not_cleaned", error=error)

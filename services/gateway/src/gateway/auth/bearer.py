@@ -67,7 +67,7 @@ class Bearer:
             principal = await self._principal_of(claims)
         except TokenRefused as error:
             self._remembered.pop(digest, None)
-            log.info("token_refused", reason=str(error))
+            log.info("token_refused", error=error)
             return None
         if len(self._remembered) >= REMEMBERED_TOKENS:
             self._remembered.clear()

@@ -77,12 +77,12 @@ class KeySet:
             keys = read_keys(raw, self._algorithm)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError) as error:
             metrics.KEY_SET_FAILURES.inc()
-            log.warning("key_set_not_read", error=repr(error), kept=len(self._keys))
+            log.warning("key_set_not_read", error=error, kept=len(self._keys))
             return
         if raw != self._raw:
             self._keys, self._raw = keys, raw
             self.version += 1
-            log.info("key_set_read", keys=sorted(keys))
+            log.info("key_set_read", key_ids=sorted(keys))
 
     async def _load(self) -> bytes:
         if urlsplit(self._source).scheme not in {"http", "https"}:

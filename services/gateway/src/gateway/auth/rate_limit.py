@@ -149,7 +149,7 @@ class RateLimiter:
                 verdicts = await within(self._seconds, self._shared.hit(hits))
             except (RedisError, OSError, TimeoutError) as error:
                 self._rests_until = time.monotonic() + REST_SECONDS
-                log.warning("rate_limiter_alone", error=type(error).__name__)
+                log.warning("rate_limiter_alone", error=error)
             else:
                 metrics.RATE_LIMITER_ALONE.set(0)
                 return verdicts

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, RSAKey
 from joserfc.jws import JWSRegistry, deserialize_compact
+from mirsal_runtime.log_faults import Told
 
 Algorithm: TypeAlias = Literal["RS256", "PS256", "ES256"]
 Keys: TypeAlias = Mapping[str, Key]
@@ -35,7 +36,7 @@ _HEADERS: Final = frozenset({"alg", "kid", "typ", "cty", "x5t", "x5t#S256"})
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 
 
-class TokenRefused(Exception):
+class TokenRefused(Told):
     """The token proves nothing; the text is for logs, not for who sent it."""
 
 

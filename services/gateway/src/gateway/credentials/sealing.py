@@ -88,5 +88,5 @@ class Sealer:
             try:
                 return await self._keys.wrap(await self._keys.unwrap(key.wrapped, context), context)
             except (KeyUnknown, SealBroken) as error:
-                log.error("data_key_unreadable", workspace=key.workspace, reason=repr(error))
+                log.error("data_key_unreadable", workspace=key.workspace, error=error)
                 return None

@@ -65,7 +65,7 @@ class Credentials:
         try:
             data_key, sealed = await self._sealer.seal(caller.workspace, credential_id, account)
         except (KeysUnusable, KeyUnknown, SealBroken, OSError, TimeoutError) as error:
-            log.error("vault_unusable", workspace=caller.workspace, reason=repr(error))
+            log.error("vault_unusable", workspace=caller.workspace, error=error)
             raise unavailable("The vault cannot seal anything at the moment.") from None
         saved = await self._store.put(
             SealedCredential(

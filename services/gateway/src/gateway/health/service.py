@@ -85,7 +85,7 @@ class Health:
         checks = {**self.required, **self._optional}
         reasons = await gather_reasons(checks, seconds=CHECK_SECONDS)
         if reasons:
-            log.warning("dependency_down", reasons=reasons)
+            log.warning("dependency_down", servers=sorted(reasons))
         dependencies = {
             name: Dependency(
                 status="down" if name in reasons else "up",

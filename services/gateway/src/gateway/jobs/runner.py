@@ -51,7 +51,7 @@ class JobRunner:
                 found = await self._take_turn()
                 await self._tidy()
             except DatabaseUnavailable as error:
-                log.warning("jobs_wait", error=str(error))
+                log.warning("jobs_wait", error=error)
                 found = False
             if not found:
                 await self._wait()

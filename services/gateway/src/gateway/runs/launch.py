@@ -145,13 +145,18 @@ class Launcher:
         try:
             await self._intake.publish(messages, until=until)
         except BrokerUnavailable as error:
-            log.warning("start_not_acknowledged", ids=dict(ids), error=str(error))
+            log.warning("start_not_acknowledged", run_ids=_run_ids(orders), error=error)
             raise unavailable(
                 "Kafka did not acknowledge, so whether this counts is open. Call again with the "
                 "same Idempotency-Key.",
                 members=ids,
             ) from error
-        log.debug("start_acknowledged", ids=ids, trace_id=telemetry.trace_id_of(traceparents[0]))
+        log.debug("start_acknowledged", count=len(orders), run_id=orders[0].run_id)
+
+
+def _run_ids(orders: Sequence[Order]) -> list[str]:
+    """Some of them, for the log."""
+    return [order.run_id for order in orders[:10]]
 
 
 def _note_creation(call: Call, order: Order, traceparent: str) -> str:

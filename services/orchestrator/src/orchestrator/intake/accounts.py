@@ -2,7 +2,7 @@
 
 import structlog
 from mirsal_runtime import metrics
-from mirsal_runtime.telemetry import BurstLog, exemplar_of, trace_id_of
+from mirsal_runtime.telemetry import BurstLog, exemplar_of, pseudonyms, trace_id_of
 
 from orchestrator.intake.resting import RESTING
 from orchestrator.store.buckets import COUNTED
@@ -36,6 +36,6 @@ def account_for(write: RunWrite) -> None:
             run_id=request.run_id,
             workspace=request.workspace,
             workflow_id=request.workflow_id,
-            lead_id=request.lead_id,
+            lead=pseudonyms.of_lead(request.workspace, request.lead_id),
             trace_id=trace_id_of(write.run.traceparent),
         )

@@ -62,7 +62,7 @@ class LetterIndex:
             try:
                 await self._read()
             except (KafkaError, TimeoutError, OSError, DatabaseAway) as error:
-                self._waits.say(error=repr(error))
+                self._waits.say(error=error)
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _read(self) -> None:
@@ -124,7 +124,7 @@ class LetterIndex:
         try:
             return await self._store.keep([letter], [])
         except DataRefused as error:
-            log.error("dead_letter_left_out", lies_at=letter.lies_at, error=str(error))
+            log.error("dead_letter_left_out", lies_at=letter.lies_at, error=error)
             return 0
 
     async def _tidy(self) -> None:

@@ -87,7 +87,7 @@ class Intake:
             try:
                 await self._consume()
             except (KafkaError, OSError, TimeoutError) as error:
-                self._replaced.say(error=repr(error))
+                self._replaced.say(error=error)
             await asyncio.sleep(REBUILD_SECONDS)
 
     async def _consume(self) -> None:

@@ -59,7 +59,7 @@ class Offsets:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await self._consumer.commit(offsets)
         except (KafkaError, TimeoutError) as error:
-            log.warning("offsets_not_committed", error=repr(error))
+            log.warning("offsets_not_committed", error=error)
             if generation == self.generation:
                 self._done = {**offsets, **self._done}
                 self._news.set()

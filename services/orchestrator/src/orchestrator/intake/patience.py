@@ -29,6 +29,6 @@ async def insist(call: Callable[[], Awaitable[ResultT]], wait: Wait) -> ResultT:
         try:
             return await call()
         except (DatabaseAway, BrokerUnavailable) as error:
-            _server_away.say(error=str(error), pause_seconds=pause)
+            _server_away.say(error=error, pause_seconds=pause)
             await wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

@@ -180,7 +180,8 @@ class _Batch:
                 for arrival in case.arrivals:
                     fold.add(arrival, self._memory.plans)
             return fold.conclude()
-        except Exception as error:  # noqa: BLE001 - a fault of ours ends one run, not all of them
+        except Exception as error:
+            log.error("run_condemned", run_id=case.run_id, exc_info=error)
             frame = traceback.extract_tb(error.__traceback__)[-1]
             self._condemn(
                 case, "internal_error", f"{type(error).__name__} in {frame.name}", run, at
@@ -209,6 +210,7 @@ class _Batch:
         except DataRefused as error:
             if len(foldings) == 1:
                 run_id = writes[0].run.request.run_id
+                log.error("run_condemned", run_id=run_id, error=error)
                 self._condemn(cases[run_id], "unstorable", str(error), known.get(run_id), at)
                 return set()
             return await self._write_halves(foldings, cases, known, at)
@@ -251,7 +253,6 @@ class _Batch:
         self, case: Case, code: str, detail: str, run: KnownRun | None, at: datetime
     ) -> None:
         """The run cannot go on; if not even its end can be written, its events are put aside."""
-        log.error("run_condemned", run_id=case.run_id, code=code, detail=detail)
         if case.doom is None:
             case.condemn(code, detail, None if run is None else run.stored, at)
             case.must_load = True

@@ -176,4 +176,4 @@ async def _close(stack: AsyncExitStack) -> None:
     try:
         await stack.aclose()
     except Exception as error:  # noqa: BLE001 - whatever it was, nobody uses it any more
-        log.warning("account_not_closed", error_type=type(error).__name__)
+        log.warning("account_not_closed", error=error)

@@ -10,16 +10,17 @@ from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
 
+from mirsal_runtime.log_faults import Told
 from mirsal_runtime.vault.sealing import KEY_BYTES, make_key, seal, unseal
 
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class KeysUnusable(Exception):
+class KeysUnusable(Told):
     """The keys cannot be read; the text says what to do, and holds nothing of them."""
 
 
-class KeyUnknown(Exception):
+class KeyUnknown(Told):
     """A data key was wrapped with a key that is not here."""
 
     def __init__(self, key_id: str) -> None:

@@ -118,7 +118,7 @@ class Vault:
             for name in wanted:
                 self._remember(name, await self._read(name, found.get(name)))
         except _AWAY as error:
-            log.warning("vault_away", error_type=type(error).__name__)
+            log.warning("vault_away", error=error)
             self._do_without(wanted)
         self._forget_unused()
         return [name in self._entries for name in names]
@@ -136,14 +136,21 @@ class Vault:
         try:
             return Opened(row["revision"], await self._open(name, row))
         except KeyUnknown as error:
+            code = "key_unknown"
             reason = f"{error}, with which it was sealed: give it to this process"
         except KeysUnusable as error:
-            reason = str(error)
+            code, reason = "keys_unusable", str(error)
         except SealBroken:
+            code = "seal_broken"
             reason = "it was not sealed for this workspace, id and type, or was changed since"
         except ValidationError:
-            reason = "what was sealed is no account: put it again"
-        log.error("credential_unreadable", **name._asdict(), reason=reason)
+            code, reason = "no_account", "what was sealed is no account: put it again"
+        log.error(
+            "credential_unreadable",
+            workspace=name.workspace,
+            credential_id=name.credential_id,
+            code=code,
+        )
         return Refused(
             "credential_unreadable", f"credential {name.credential_id!r} does not open: {reason}"
         )

@@ -14,6 +14,7 @@ from mirsal_runtime.queries import load_queries
 from mirsal_testing.bench.load import LEAD_PLACE, name_lead
 from mirsal_testing.bench.raw.wire import STEPS
 from mirsal_testing.bench.target import read_message_ends
+from mirsal_testing.bench.verdict import NOOP, TRACED, WHATSAPP
 from mirsal_testing.rest import RestClient
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
 from mirsal_testing.stack import Stack
@@ -29,6 +30,7 @@ Connector = Literal["whatsapp", "noop"]
 SQL = load_queries("mirsal_testing.bench")
 SERVICES = ("gateway", "orchestrator", "whatsapp-worker", "noop-worker")
 BESIDE = ("whatsapp-simulator", "supervisor")
+NAMES: Mapping[Connector, str] = {"whatsapp": WHATSAPP, "noop": NOOP}
 LEADS = 500
 TEXT = "مرحباً {{lead.name}}، شكراً لاهتمامك بنا في {{lead.fields.city}}"
 
@@ -37,7 +39,7 @@ class Product:
     """A `Target`: the whole platform with one connector, which both nodes of a run use.
 
     An async context manager; inside it the stack is up. `environment` is laid over the settings
-    that the benchmark itself needs.
+    that the benchmark itself needs; with a `collector`, an OTLP endpoint, all is traced.
     """
 
     leads = LEADS
@@ -50,19 +52,22 @@ class Product:
         *,
         connector: Connector,
         environment: Mapping[str, str],
+        collector: str = "",
     ) -> None:
-        self.name = "Mirsal, WhatsApp" if connector == "whatsapp" else "Mirsal, noop"
+        self.name = NAMES[connector] + (TRACED if collector else "")
+        self.only_bursts = bool(collector)
         self.body = f'{{"leadId": "{LEAD_PLACE.decode()}"}}'
         self._connector = connector
         self._workflow = f"bench-{connector}"
         self._servers = servers
         self._database = database
         self._stack = Stack(
-            folder / f"stack-{connector}",
+            folder / f"stack-{connector}{'-traced' if collector else ''}",
             environment={
                 **servers.urls(),
                 "DATABASE_URL": database,
                 "MIRSAL_RATE_LIMIT_PER_MINUTE": "0",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
                 "MIRSAL_EMAIL_WORKERS": "0",
                 "MIRSAL_CODE_RUNNERS": "0",
                 "MIRSAL_SHEETS_WORKERS": "0",

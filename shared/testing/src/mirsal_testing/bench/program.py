@@ -19,6 +19,7 @@ from mirsal_testing.bench.figures import Figures, middle
 from mirsal_testing.bench.measure import Scenario, measure
 from mirsal_testing.bench.product import Product
 from mirsal_testing.bench.raw.pipeline import RawPipeline
+from mirsal_testing.bench.target import BenchError
 from mirsal_testing.bench.verdict import (
     BURST,
     CODE_RATES,
@@ -28,6 +29,7 @@ from mirsal_testing.bench.verdict import (
     code_targets,
     compare,
 )
+from mirsal_testing.otlp import OtlpReceiver
 from mirsal_testing.servers import choose_servers
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from mirsal_testing.servers import Servers
 
 
+# Of one run's spans at least.
+TRACE_BYTES = 2000
 CODE_NAMES = [name for language in CODE_RATES for name in code_targets(language)]
 
 
@@ -114,13 +118,17 @@ async def carry_out(
     found: list[Figures] = []
     bars: list[Bar] = []
     async with open_servers() as (servers, folder):
-        for target in make_targets(servers, folder, environment or {}):
+        collector = OtlpReceiver()
+        for target in make_targets(servers, folder, environment or {}, collector.url):
             if only and not any(word in target.name for word in only):
                 continue
             async with target:
                 for figures in await measure_target(target, program, folder):
                     found.append(figures)
                     on_figures(figures)
+                    if target.only_bursts:
+                        _check_traces(collector, figures)
+        collector.close()
         if not only or any(word in name for name in CODE_NAMES for word in only):
             figures_of_code, bars = await measure_code(servers, folder, program, on_figures)
             found += figures_of_code
@@ -133,21 +141,39 @@ async def measure_target(target: Target, program: Program, folder: Path) -> list
     await measure(target, Scenario("warm-up", program.warm_up, program.connections), folder)
     found = []
     for scenario, times in program.scenarios():
+        if target.only_bursts and scenario.name != BURST:
+            continue
         found.append(middle([await measure(target, scenario, folder) for _ in range(times)]))
     return found
 
 
 def make_targets(
-    servers: Servers, folder: Path, environment: Mapping[str, str]
+    servers: Servers, folder: Path, environment: Mapping[str, str], collector: str
 ) -> list[RawPipeline | Product]:
-    """The bare pipeline and the platform, without and with the provider."""
+    """The bare pipeline and the platform, without and with the provider; and with all traced."""
     database = servers.postgres.url
     return [
         RawPipeline(servers, database, folder, provider=False),
         Product(servers, database, folder, connector="noop", environment=environment),
         RawPipeline(servers, database, folder, provider=True),
         Product(servers, database, folder, connector="whatsapp", environment=environment),
+        Product(
+            servers,
+            database,
+            folder,
+            connector="whatsapp",
+            environment=environment,
+            collector=collector,
+        ),
     ]
+
+
+def _check_traces(collector: OtlpReceiver, figures: Figures) -> None:
+    """Raises `BenchError` where so little came that not all can have been traced."""
+    size = sum(map(len, collector.bodies))
+    if size < figures.runs * TRACE_BYTES:
+        raise BenchError(f"{figures.target}: the collector has {size} bytes of {figures.runs} runs")
+    collector.bodies.clear()
 
 
 @asynccontextmanager

@@ -20,6 +20,10 @@ class Target(Protocol):
         """As the table shows it."""
 
     @property
+    def only_bursts(self) -> bool:
+        """Whether a burst says all that is asked of it."""
+
+    @property
     def url(self) -> str:
         """Where to POST."""
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mirsal_testing.bench.figures import Figures
 
 NOOP, WHATSAPP = "Mirsal, noop", "Mirsal, WhatsApp"
+TRACED = ", traced"
+TRACING_PERCENT = 10
 BARE, BARE_WITH_PROVIDER = "bare, without provider", "bare, with provider"
 BURST = "burst"
 BUSY_SHARE = 0.10
@@ -82,7 +84,21 @@ def check_bars(figures: Sequence[Figures]) -> list[Bar]:
         bars.append(at_most("50/s, p50 to the second message in ms", 30, paced.to_end.p50))
         bars.append(at_most("50/s, p99 to the second message in ms", 100, paced.to_end.p99))
         bars.append(at_most("50/s, p99 of the POST in ms", 50, paced.post.p99))
+    bars += _tracing_bars(figures)
     return bars + [bar for language in CODE_RATES for bar in _code_bars(figures, language)]
+
+
+def _tracing_bars(figures: Sequence[Figures]) -> list[Bar]:
+    """What it costs to have every span of every run recorded and sent."""
+    plain, traced = _find(figures, WHATSAPP, BURST), _find(figures, WHATSAPP + TRACED, BURST)
+    if plain is None or traced is None:
+        return []
+    slower = (1 - _rate(traced) / _rate(plain)) * 100
+    dearer = (_cpu(traced) / _cpu(plain) - 1) * 100
+    return [
+        at_most("full tracing, burst: % fewer runs/s", TRACING_PERCENT, round(slower, 1)),
+        at_most("full tracing, burst: % more CPU a run (aim)", TRACING_PERCENT, round(dearer, 1)),
+    ]
 
 
 def _code_bars(figures: Sequence[Figures], language: str) -> list[Bar]:
