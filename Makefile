@@ -4,7 +4,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz up down status logs clean lint bench chaos rolling guests setup validate-deploy dry-run images smoke
+.PHONY: help demo test fuzz up down status logs clean lint bench chaos rolling release guests setup validate-deploy dry-run images smoke
 
 demo: setup ## 200 leads through e-mail, WhatsApp and a sheet on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
@@ -54,6 +54,9 @@ fuzz: setup ## thousands of calls that the OpenAPI document suggests, and sequen
 
 rolling: setup ## the last release and this version replace each other under load, in many orders
 	@MIRSAL_ROLLS=$${MIRSAL_ROLLS:-4} $(VENV_PYTHON) -m pytest -s tests/chaos/test_rolling_deploy.py $(ARGS)
+
+release: setup ## a release of this commit: versions, changelog, golden messages; committing is yours
+	@$(VENV_PYTHON) -m mirsal_testing.releases
 
 guests: setup ## build the interpreters that run customers' code (the other commands do it too)
 	@$(VENV_PYTHON) -m code_runner.build

@@ -32,7 +32,7 @@ def build_command(builder: Sequence[str], name: str, revision: str) -> list[str]
     base = os.environ.get("MIRSAL_BASE_IMAGE")
     if base:
         arguments.append(f"BASE={base}")
-    version = version_of(ROOT, name) if name in SERVICES else "0.1.0"
+    version = version_of(ROOT, name)
     return [
         *builder,
         *(option for each in arguments for option in ("--build-arg", each)),

@@ -25,8 +25,9 @@ SERVICES: Final[Mapping[str, str]] = {
 
 
 def version_of(root: Path, service: str) -> str:
-    """The version that the service's package states."""
-    project = tomllib.loads((root / "services" / service / "pyproject.toml").read_text("utf-8"))
+    """The version that the service's package states; of the simulators', for any other name."""
+    folder = root / "services" / service if service in SERVICES else root / "shared/testing"
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
     return str(project["project"]["version"])
 
 

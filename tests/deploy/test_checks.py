@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 from mirsal_deploy import alert_checks
 from mirsal_deploy.image_rules import compose_faults, dockerfile_faults
+from mirsal_deploy.places import ROOT, version_of
 from mirsal_deploy.tools import Tools
 from mirsal_deploy.validate import CHECKS, Deployment
 
@@ -14,6 +15,7 @@ DOCKERFILE = "services/email-worker/Dockerfile"
 COMPOSE = "docker-compose.yml"
 K8S = "deploy/k8s"
 WATCH = "deploy/observability"
+MAIL, DOOR = version_of(ROOT, "email-worker"), version_of(ROOT, "gateway")
 STUCK = "docs/runbooks/RunsStuck.md"
 
 
@@ -87,12 +89,12 @@ FILE_BREAKS = [
     Break("Dockerfiles", DOCKERFILE, "COPY shared/runtime shared/runtime\n", "", "copies"),
     Break("Dockerfiles", DOCKERFILE, "USER 10001:10001", "USER root", "does not run as 10001"),
     Break("Dockerfiles", DOCKERFILE, '"email_worker"]', '"gateway"]', "does not run email_worker"),
-    Break("Dockerfiles", DOCKERFILE, 'version="0.1.0"', 'version="0.2.0"', "version 0.1.0"),
+    Break("Dockerfiles", DOCKERFILE, f'version="{MAIL}"', 'version="99"', f"version {MAIL}"),
     Break("Dockerfiles", DOCKERFILE, "uv sync --frozen", "uv sync", "uv.lock"),
     Break("docker-compose.yml", COMPOSE, "read_only: true", "read_only: false", "may write"),
     Break("docker-compose.yml", COMPOSE, "cap_drop: [ALL]", "cap_drop: [KILL]", "capabilities"),
     Break("docker-compose.yml", COMPOSE, "valkey:9.1.2", "valkey:latest", "say which version"),
-    Break("docker-compose.yml", COMPOSE, "mirsal/gateway:0.1.0", "mirsal/gateway:0.3.0", "0.3.0"),
+    Break("docker-compose.yml", COMPOSE, f"gateway:{DOOR}", "gateway:99", "gateway:99"),
     Break("docker-compose.yml", COMPOSE, "MIRSAL_SMTP_HOST:", "MIRSAL_SMPT_HOST:", "needs MIRSAL_"),
     Break("docker-compose.yml", COMPOSE, "export MIRSAL_ID_SECRET", "export X", "needs MIRSAL_ID"),
     Break("docker-compose.yml", COMPOSE, "8081/ready", "8082/ready", "does not ask :8081/ready"),

@@ -2,14 +2,16 @@
 
 import pytest
 from mirsal_deploy.images import build_command, main
+from mirsal_deploy.places import ROOT, version_of
 
 
 def test_the_image_is_the_one_that_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MIRSAL_BASE_IMAGE", raising=False)
     command = build_command(["docker", "build"], "email-worker", "abc")
+    image = f"mirsal/email-worker:{version_of(ROOT, 'email-worker')}"
     assert command == [
         *("docker", "build", "--build-arg", "REVISION=abc"),
-        *("-f", "services/email-worker/Dockerfile", "-t", "mirsal/email-worker:0.1.0", "."),
+        *("-f", "services/email-worker/Dockerfile", "-t", image, "."),
     ]
 
 

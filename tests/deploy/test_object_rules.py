@@ -65,6 +65,7 @@ def trigger(objects: Objects, name: str) -> Any:
     return one(objects, "ScaledObject", name)["spec"]["triggers"][0]["metadata"]
 
 
+MAIL = version_of(ROOT, "email-worker")
 POD_BREAKS: list[tuple[str, Change]] = [
     ("runs as user 0", lambda o: pod(o)["securityContext"].update(runAsUser=0)),
     ("runs as user", lambda o: pod(o)["securityContext"].pop("runAsNonRoot")),
@@ -74,8 +75,8 @@ POD_BREAKS: list[tuple[str, Change]] = [
     ("may escalate", lambda o: container(o)["securityContext"].pop("readOnlyRootFilesystem")),
     ("capabilities", lambda o: container(o)["securityContext"].pop("capabilities")),
     ("no limits", lambda o: container(o)["resources"]["limits"].pop("memory")),
-    ("mirsal/email-worker:0.1.0", lambda o: container(o).update(image="mirsal/email-worker")),
-    ("not mirsal/email-worker", lambda o: container(o).update(image="mirsal/gateway:0.1.0")),
+    (f"mirsal/email-worker:{MAIL}", lambda o: container(o).update(image="mirsal/email-worker")),
+    ("not mirsal/email-worker", lambda o: container(o).update(image="mirsal/gateway:99")),
     ("nobody reads", lambda o: container(o)["env"].append({"name": "MIRSAL_NONE", "value": "1"})),
     (
         "needs MIRSAL_ID_SECRET",
