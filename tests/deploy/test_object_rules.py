@@ -65,6 +65,11 @@ def trigger(objects: Objects, name: str) -> Any:
     return one(objects, "ScaledObject", name)["spec"]["triggers"][0]["metadata"]
 
 
+def job_of(service: str) -> str:
+    """The name of its migration's Job."""
+    return f"{service}-migrate-{version_of(ROOT, service).replace('.', '-')}"
+
+
 MAIL = version_of(ROOT, "email-worker")
 POD_BREAKS: list[tuple[str, Change]] = [
     ("runs as user 0", lambda o: pod(o)["securityContext"].update(runAsUser=0)),
@@ -109,7 +114,7 @@ POD_BREAKS: list[tuple[str, Change]] = [
     ("outlives", lambda o: variable(container(o), "MIRSAL_STATE_DIR").update(value="/var")),
     (
         "a Job cannot be changed",
-        lambda o: one(o, "Job", "gateway-migrate-0-1-0")["metadata"].update(name="gateway-migrate"),
+        lambda o: one(o, "Job", job_of("gateway"))["metadata"].update(name="gateway-migrate"),
     ),
 ]
 
@@ -122,7 +127,7 @@ PLATFORM_BREAKS: list[tuple[str, Change]] = [
     ("denies all traffic", lambda o: drop(o, "NetworkPolicy", "default-deny")),
     ("no NetworkPolicy bounds it", lambda o: drop(o, "NetworkPolicy", "email-worker")),
     (
-        "Job email-worker-migrate-0-1-0: no NetworkPolicy",
+        f"Job {job_of('email-worker')}: no NetworkPolicy",
         lambda o: drop(o, "NetworkPolicy", "email-worker-migrate"),
     ),
     ("no PodDisruptionBudget", lambda o: drop(o, "PodDisruptionBudget", "email-worker")),

@@ -104,7 +104,7 @@ def test_a_new_version_is_written_wherever_one_stands(tmp_path: Path) -> None:
     names = ["pyproject.toml", "docker-compose.yml"]
     for name in SERVICES:
         names += [f"services/{name}/pyproject.toml", f"services/{name}/Dockerfile"]
-        names += [f"deploy/k8s/{name}/kustomization.yaml"]
+        names += [f"deploy/k8s/{name}/{each}.yaml" for each in ("kustomization", "migration")]
     for name in ("contracts", "expressions", "runtime", "testing"):
         names += [f"shared/{name}/pyproject.toml"]
     for name in (*names, "shared/testing/Dockerfile"):
@@ -119,7 +119,9 @@ def test_a_new_version_is_written_wherever_one_stands(tmp_path: Path) -> None:
     assert f"mirsal/gateway:{old['gateway']}" not in compose
     assert "mirsal/simulators:7.1.0" in compose
     assert f"mirsal/orchestrator:{old['orchestrator']}" in compose
-    assert "newTag: 7.0.1" in (tmp_path / "deploy/k8s/gateway/kustomization.yaml").read_text()
+    deployed = tmp_path / "deploy/k8s/gateway"
+    assert "newTag: 7.0.1" in (deployed / "kustomization.yaml").read_text("utf-8")
+    assert "gateway-migrate-7-0-1" in (deployed / "migration.yaml").read_text("utf-8")
 
 
 def test_what_old_readers_do_not_know_is_announced() -> None:

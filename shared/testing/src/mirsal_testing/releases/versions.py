@@ -42,6 +42,8 @@ def write_versions(root: Path, old: Mapping[str, str], new: Mapping[str, str]) -
             _replace_text(path, f"{image}{old[name]}", f"{image}{new[name]}")
         manifest = root / "deploy/k8s" / name / "kustomization.yaml"
         _replace_text(manifest, f"newTag: {old[name]}", f"newTag: {new[name]}")
+        jobs = [f"{name}-migrate-{each[name].replace('.', '-')}" for each in (old, new)]
+        _replace_text(root / "deploy/k8s" / name / "migration.yaml", *jobs)
     version = new[PLATFORM]
     for path in (root / "pyproject.toml", *(root / "shared" / each for each in SHARED)):
         file = path if path.is_file() else path / "pyproject.toml"
