@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def _make_changelog(root: Path, version: str, day: str) -> None:
-    command = [sys.executable, "-m", "towncrier", "build", "--keep", "--yes"]
+    command = [sys.executable, "-m", "towncrier", "build", "--keep"]
     subprocess.run([*command, "--version", version, "--date", day], cwd=root, check=True)  # noqa: S603 - fixed words
     for path in (root / "changes").rglob("+*.md"):
         path.unlink()
