@@ -14,8 +14,9 @@ import pytest
 from mirsal_testing.releases.keeping import hashes_of_migrations
 from mirsal_testing.releases.kept import last_release
 from mirsal_testing.releases.migration_rules import broken_rules
-from mirsal_testing.releases.old_queries import Session, Statement, refusals, statements_of
+from mirsal_testing.releases.old_queries import Statement, refusals, statements_of
 from mirsal_testing.releases.source import Checkout, unpack
+from mirsal_testing.releases.versions import services_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,17 +25,7 @@ ROOT = Path(__file__).parents[2]
 RELEASED: Mapping[str, str] = last_release().migrations()
 NOW = hashes_of_migrations(ROOT)
 NEW = sorted(NOW.keys() - RELEASED.keys())
-# Whom the last release's sessions act as.
-SESSIONS = {
-    "gateway": Session("mirsal_gateway", "gateway"),
-    "orchestrator": Session("mirsal_orchestrator", "orchestrator"),
-    **{
-        name: Session(name.replace("-", "_"), name.replace("-", "_"))
-        for name in (
-            "email-worker", "whatsapp-worker", "sheets-worker", "code-runner", "webhook-worker"
-        )
-    },
-}  # fmt: skip
+SERVICES = services_of(ROOT)
 MIGRATION_SECONDS = 60
 
 
@@ -94,7 +85,7 @@ def migrate_with(url: str, folder: Path | None) -> None:
         environment |= Checkout(folder, Path(sys.executable)).environment
     subprocess.run(
         [sys.executable, mirsal_testing.releases.migrate_all.__file__]
-        + [name.replace("-", "_") for name in SESSIONS],
+        + [name.replace("-", "_") for name in SERVICES],
         env=environment,
         check=True,
         timeout=MIGRATION_SECONDS,
@@ -105,10 +96,10 @@ async def test_the_release_before_runs_on_the_new_schema(postgres_database: str)
     """Each of its statements, with the rights of its roles; a roll back leaves the schema."""
     folder = unpack(last_release())
     migrate_with(postgres_database, folder)
-    statements = statements_of(folder, SESSIONS)
+    statements = statements_of(folder, SERVICES)
     never = await refusals(postgres_database, statements)
     worked = [statement for statement in statements if statement not in never]
-    assert len(worked) > 200
+    assert len(worked) > 300
     migrate_with(postgres_database, None)
     assert await said_refusals(postgres_database, worked) == []
     migrate_with(postgres_database, folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
@@ -29,14 +30,21 @@ class Statement(NamedTuple):
     sql: str
 
 
-def statements_of(root: Path, sessions: dict[str, Session]) -> list[Statement]:
-    """All statements below `root`; `sessions` are by the service's folder in `services`.
+def sessions_of(service: str) -> tuple[Session, ...]:
+    """Whom a service may act as: a role that owns nothing, before that the owner."""
+    schema = service.replace("-", "_")
+    return Session(f"mirsal_{schema}", schema), Session(schema, schema)
+
+
+def statements_of(root: Path, services: Iterable[str]) -> list[Statement]:
+    """All statements below `root` of these services, as each of their roles.
 
     Those of the runtime are every service's.
     """
     return [
         statement
-        for service, session in sessions.items()
+        for service in services
+        for session in sessions_of(service)
         for folder in (root / "services" / service / "src", root / _SHARED)
         for path in sorted(folder.rglob("*.sql"))
         if "migrations" not in path.parts
@@ -57,14 +65,18 @@ async def refusals(url: str, statements: list[Statement]) -> dict[Statement, str
     """
     found: dict[Statement, str] = {}
     for session in {statement.session for statement in statements}:
+        own = [statement for statement in statements if statement.session == session]
         settings = {"role": session.role, "search_path": session.schema}
-        connection = await asyncpg.connect(url, server_settings=settings)
         try:
-            for statement in statements:
-                if statement.session == session:
-                    reason = await _refusal(connection, statement.sql)
-                    if reason:
-                        found[statement] = reason
+            connection = await asyncpg.connect(url, server_settings=settings)
+        except asyncpg.InvalidParameterValueError as error:
+            found |= dict.fromkeys(own, str(error))
+            continue
+        try:
+            for statement in own:
+                reason = await _refusal(connection, statement.sql)
+                if reason:
+                    found[statement] = reason
         finally:
             await connection.close()
     return found
