@@ -147,11 +147,15 @@ def test_bodies_that_mean_the_same_are_the_same(value: dict[str, object]) -> Non
 
 
 def arriving(chunks: Iterable[bytes], *, pause: float) -> Request:
-    """A request whose body comes chunk by chunk, and never ends after the last."""
+    """A request whose body comes chunk by chunk, and never ends after the last.
+
+    With a pause below 0 each chunk is there already: nothing waits for it.
+    """
     waiting = iter(chunks)
 
     async def receive() -> Message:
-        await asyncio.sleep(pause)
+        if pause >= 0:
+            await asyncio.sleep(pause)
         return {"type": "http.request", "body": next(waiting, b""), "more_body": True}
 
     return Request({"type": "http", "method": "POST", "headers": []}, receive)
@@ -180,8 +184,9 @@ async def test_a_stream_has_its_time(pause: float, size: int, patience: Patience
     assert (refused.value.status, refused.value.is_last) == (408, True)
 
 
-async def test_the_time_of_a_stream_counts_what_is_done_with_it() -> None:
-    request = arriving([b"x" * 10_000] * 1_000, pause=0)
+@pytest.mark.parametrize("pause", [0, -1])
+async def test_the_time_of_a_stream_counts_what_is_done_with_it(pause: float) -> None:
+    request = arriving([b"x" * 10_000] * 1_000, pause=pause)
     with pytest.raises(Problem, match="in time"):
         await read_on(request, Patience(total_seconds=0.1), each=0.02)
 

@@ -158,6 +158,20 @@ async def test_each_lead_of_a_start_gets_one_run(gateway: Gateway) -> None:
     faults = (await gateway.client.get(f"/api/automation/job/{job_id}/faults")).json()["items"]
     assert faults == [{"line": 301, "pointer": "/leadIds/300", "message": "there is no such lead"}]
     assert await gateway.count_requests() == before + 450
+    runs, query = [], "limit=200"
+    while query:
+        page = (await gateway.client.get(f"/api/automation/job/{job_id}/runs?{query}")).json()
+        runs += page["items"]
+        query = page["nextCursor"] and f"limit=200&cursor={page['nextCursor']}"
+    assert [each["leadId"] for each in runs] == ids
+    assert [each["line"] for each in runs] == [*range(1, 301), *range(302, 452)]
+    last = (
+        await gateway.client.get(f"/api/automation/job/{job_id}/runs?sort=-line&limit=1")
+    ).json()
+    assert last["items"] == runs[-1:]
+    assert (await gateway.client.get(runs[7]["statusUrl"])).json()["runId"] == runs[7]["runId"]
+    (started,) = await gateway.find_requests(runs[7]["runId"])
+    assert started.request.lead.id == "many-7"
     for body, status in (
         ({"leadIds": ["a", "a"]}, 422),
         ({"leadIds": []}, 422),
@@ -235,7 +249,9 @@ async def test_a_job_whose_time_is_over_fails(gateway: Gateway) -> None:
 async def test_jobs_are_their_workspaces_alone(gateway: Gateway) -> None:
     job_id = await accepted(gateway, IMPORT, content=b"leadId\nx\n", headers=CSV)
     stranger = {"x-api-key": await gateway.add_key("another")}
-    for method, path in (("GET", ""), ("GET", "/faults"), ("POST", "/cancel")):
+    imported = await gateway.client.get(f"/api/automation/job/{job_id}/runs")
+    assert imported.json() == {"items": [], "nextCursor": None}
+    for method, path in (("GET", ""), ("GET", "/faults"), ("GET", "/runs"), ("POST", "/cancel")):
         url = f"/api/automation/job/{job_id}{path}"
         assert (await gateway.client.request(method, url, headers=stranger)).status_code == 404
     for unknown in (str(uuid4()), "none"):

@@ -75,6 +75,9 @@ async def stream_body(
     chunks = aiter(request.stream())
     while True:
         asked = loop.time()
+        if asked > until:
+            # A chunk that is there already would be handed out without any wait.
+            raise slow()
         try:
             async with asyncio.timeout_at(min(asked + patience.chunk_seconds, until)):
                 chunk = await anext(chunks)

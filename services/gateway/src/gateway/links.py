@@ -46,6 +46,7 @@ TELLS: Final[Mapping[str, Ids]] = {
     "startRunsAsJob": _tells("jobId"),
     "replayLettersAsJob": _tells("jobId"),
     "listJobs": _first("jobId"),
+    "listJobRuns": {**_first("runId"), **_first("leadId")},
     "listLetters": _first("letterId"),
     "replayLetter": _tells("letterId", "runId"),
     "makeWebhook": _tells("webhookId"),

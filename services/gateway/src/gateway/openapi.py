@@ -23,7 +23,9 @@ DESCRIPTION = """Starts workflows for leads and says what became of them.
 
 Every call but the four of *Health* needs the header `x-api-key` (or a Bearer token, where the
 installation has an issuer of them), and the scope that it names. Refusals are problem details
-(RFC 9457). Lists are oldest first; `nextCursor` leads to the next page and is null on the last."""
+(RFC 9457). All lists are alike: oldest first, or newest first with `sort=-createdAt`; what was
+created in some time with `createdAfter` and `createdBefore`; `nextCursor` leads to the next page,
+with everything else as it was, and is null on the last."""
 
 
 _NOT_OURS = "HTTPValidationError"

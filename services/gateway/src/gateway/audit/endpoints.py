@@ -11,8 +11,7 @@ from gateway.audit.schemas import AuditPage
 from gateway.audit.store import AuditFilter
 from gateway.auth.guard import GuardedRoute
 from gateway.documents import gives, refusals
-from gateway.executions.endpoints import Moment
-from gateway.paging import PAGE_ITEMS, CursorText, Limit
+from gateway.paging import Page
 from gateway.replies import reply
 from gateway.services import actor_of, services_of
 
@@ -39,7 +38,7 @@ _ROW: Final = {
 @router.get(
     "/audit",
     summary="Read the audit log",
-    description="Who did what, oldest first. Personal data and secrets stand there by their type "
+    description="Who did what. Personal data and secrets stand there by their type "
     "only. Each row holds the hash of the row before it: `mirsal audit verify` finds rows that "
     "were changed, removed, added or moved. Starts of runs are not in it: runs tell of themselves.",
     responses={
@@ -49,6 +48,7 @@ _ROW: Final = {
 )
 async def list_audit(
     request: Request,
+    page: Page,
     action: Annotated[Action | None, Query(description="This only.")] = None,
     object_id: Annotated[
         str | None, Query(alias="objectId", description="Of this object only.", max_length=128)
@@ -56,14 +56,6 @@ async def list_audit(
     actor_id: Annotated[
         str | None, Query(alias="actorId", description="Done by this actor only.", max_length=256)
     ] = None,
-    created_after: Annotated[
-        Moment | None, Query(alias="createdAfter", description="From this time on.")
-    ] = None,
-    created_before: Annotated[
-        Moment | None, Query(alias="createdBefore", description="Before this time.")
-    ] = None,
-    limit: Limit = PAGE_ITEMS,
-    cursor: CursorText = None,
 ) -> Response:
-    wanted = AuditFilter(action, object_id, actor_id, created_after, created_before)
-    return reply(await services_of(request).trail.read(actor_of(request), wanted, cursor, limit))
+    wanted = AuditFilter(action, object_id, actor_id)
+    return reply(await services_of(request).trail.read(actor_of(request), wanted, page))

@@ -55,13 +55,13 @@ SELECT workspace, seq, at, actor_kind, actor_id, actor_name, address, action, ob
        after, previous, hash
   FROM audit_log
  WHERE workspace = $1
-   AND seq > $2
+   AND (seq) > ($2::bigint)
    AND ($3::text IS NULL OR action = $3)
    AND ($4::text IS NULL OR object_id = $4)
    AND ($5::text IS NULL OR actor_id = $5)
-   AND ($6::timestamptz IS NULL OR at > $6)
+   AND ($6::timestamptz IS NULL OR at >= $6)
    AND ($7::timestamptz IS NULL OR at < $7)
- ORDER BY seq
+ ORDER BY seq ASC
  LIMIT $8;
 
 -- name: list_workspaces

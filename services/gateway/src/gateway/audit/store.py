@@ -1,7 +1,6 @@
 """The tables `audit_inbox` and `audit_log`, and statements that record what they change."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -10,12 +9,14 @@ from mirsal_runtime.queries import load_queries
 from gateway.audit.chain import BEGINNING, Head, Row, link
 from gateway.audit.entries import Describe, Entry
 from gateway.audit.masking import hide_secrets
+from gateway.paging import Asked, BothWays
 from gateway.repeats import Once, Repeated, claim, take_turn
 from gateway.store import Database, Everywhere, Transaction
 
 _SQL = load_queries("gateway.audit")
 SEALED_AT_ONCE: Final = 1_000
-PAGE_ROWS: Final = 1_000
+_ROWS: Final = Asked(999)
+_LIST: Final = BothWays.of(_SQL["list"])
 
 
 class AuditFilter(NamedTuple):
@@ -24,8 +25,6 @@ class AuditFilter(NamedTuple):
     action: str | None = None
     object_id: str | None = None
     actor_id: str | None = None
-    after: datetime | None = None
-    before: datetime | None = None
 
 
 async def record(work: Transaction, entry: Entry) -> None:
@@ -98,21 +97,23 @@ class AuditStore:
         return await self._database.transact_in(Everywhere.ALL, _seal) == SEALED_AT_ONCE
 
     async def list_rows(
-        self, workspace: str, after_seq: int, wanted: AuditFilter, limit: int
+        self, workspace: str, after_seq: int, wanted: AuditFilter, asked: Asked
     ) -> list[Row]:
-        """Rows of a workspace after a place, oldest first."""
+        """A page of a workspace's rows after a place, and one more."""
         found = await self._database.fetch_in(
-            workspace, _SQL["list"], workspace, after_seq, *wanted, limit
-        )
+            workspace,
+            _LIST.for_page(asked),
+            workspace, after_seq, *wanted, asked.since, asked.until, asked.limit + 1,
+        )  # fmt: skip
         return [Row(**row) for row in found]
 
     async def read_chain(self, workspace: str) -> AsyncIterator[Row]:
         """All rows of a workspace, oldest first."""
-        rows = await self.list_rows(workspace, 0, AuditFilter(), PAGE_ROWS)
+        rows = await self.list_rows(workspace, 0, AuditFilter(), _ROWS)
         while rows:
             for row in rows:
                 yield row
-            rows = await self.list_rows(workspace, rows[-1].seq, AuditFilter(), PAGE_ROWS)
+            rows = await self.list_rows(workspace, rows[-1].seq, AuditFilter(), _ROWS)
 
     async def list_workspaces(self) -> list[str]:
         """The workspaces that have a log."""

@@ -12,7 +12,7 @@ from gateway.audit.refusals import Refusals
 from gateway.audit.schemas import AuditPage, AuditRow
 from gateway.audit.store import AuditFilter, AuditStore
 from gateway.auth.schemas import Principal
-from gateway.paging import Cursor, cut_page, read_cursor, read_number
+from gateway.paging import Asked, Cursor, cut_page
 from gateway.store import DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -70,15 +70,14 @@ class Trail:
         while await self._store.seal():
             pass
 
-    async def read(
-        self, caller: Principal, wanted: AuditFilter, cursor_text: str | None, limit: int
-    ) -> AuditPage:
+    async def read(self, caller: Principal, wanted: AuditFilter, page: Asked) -> AuditPage:
         """A page of the caller's workspace, with all that was recorded before the call."""
-        after = read_number(read_cursor(cursor_text))
+        after = page.number
         await self.seal()
-        found = await self._store.list_rows(caller.workspace, after, wanted, limit + 1)
-        rows, cursor = cut_page(found, limit, lambda each: Cursor(each.at, str(each.seq)))
-        asked = {name: value for name, value in wanted._asdict().items() if value is not None}
+        found = await self._store.list_rows(caller.workspace, after, wanted, page)
+        rows, cursor = cut_page(found, page.limit, lambda each: Cursor(each.at, str(each.seq)))
+        named = {**wanted._asdict(), "after": page.since, "before": page.until}
+        asked = {name: value for name, value in named.items() if value is not None}
         seen: JsonObject = {"items": len(rows), **{name: str(asked[name]) for name in asked}}
         await self.record(Entry(origin_of(caller), Action.AUDIT_READ, "", after=seen))
         return AuditPage(items=[AuditRow.from_row(row) for row in rows], next_cursor=cursor)

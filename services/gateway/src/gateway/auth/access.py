@@ -103,6 +103,7 @@ GUARDED: Final[Mapping[Route, Scope]] = {
     ("GET", f"{_API}/jobs"): Scope.JOBS_READ,
     ("GET", f"{_API}/job/{{jobId}}"): Scope.JOBS_READ,
     ("GET", f"{_API}/job/{{jobId}}/faults"): Scope.JOBS_READ,
+    ("GET", f"{_API}/job/{{jobId}}/runs"): Scope.JOBS_READ,
     ("POST", f"{_API}/job/{{jobId}}/cancel"): Scope.JOBS_CANCEL,
     ("GET", f"{_API}/dead-letters"): Scope.LETTERS_READ,
     ("GET", f"{_API}/dead-letter/{{letterId}}"): Scope.LETTERS_READ,

@@ -11,7 +11,7 @@ from gateway.auth.key_ring import KEY_PATH
 from gateway.auth.schemas import KeyDraft, KeyMade, KeyPage, KeyView, Rotation
 from gateway.bodies import read_model
 from gateway.documents import gives, refusals, takes
-from gateway.paging import PAGE_ITEMS, CursorText, Limit
+from gateway.paging import Page
 from gateway.repeats import SHOWN_ONCE
 from gateway.replies import once_of, reply
 from gateway.services import actor_of, services_of
@@ -51,14 +51,12 @@ _LOCATION = {"Location": "The key's path."}
 @router.get(
     "/keys",
     summary="List API keys",
-    description="Oldest first, with those that were revoked or have expired. `lastUsedAt` may be "
+    description="With those that were revoked or have expired. `lastUsedAt` may be "
     "some seconds late.",
     responses={200: gives(KeyPage, {"items": [_VIEW], "nextCursor": None}), **refusals(422)},
 )
-async def list_keys(
-    request: Request, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
-) -> Response:
-    return reply(await services_of(request).key_ring.list_keys(actor_of(request), cursor, limit))
+async def list_keys(request: Request, page: Page) -> Response:
+    return reply(await services_of(request).key_ring.list_keys(actor_of(request), page))
 
 
 @router.post(

@@ -13,7 +13,7 @@ from gateway.auth.access import scopes_of
 from gateway.auth.keys import digest_of, generate_key, hint_of
 from gateway.auth.schemas import KeyDraft, KeyMade, KeyPage, KeyView, Principal, Rotation
 from gateway.auth.store import KeyRow, KeyStore, NewKey, place_of
-from gateway.paging import Cursor, cut_page, read_cursor
+from gateway.paging import Asked, cut_page
 from gateway.problems import Fault, Problem, access_denied, invalid, not_found
 from gateway.repeats import Once, Repeated, shown_already
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
 
 KEY_PATH = "/api/automation/key/"
-_FIRST_ID = UUID(int=0)
 
 
 class KeyRing:
@@ -67,12 +66,10 @@ class KeyRing:
         await self._trail.record(Entry(origin_of(caller), Action.KEY_READ, view.key_id))
         return view
 
-    async def list_keys(self, caller: Principal, cursor_text: str | None, limit: int) -> KeyPage:
+    async def list_keys(self, caller: Principal, asked: Asked) -> KeyPage:
         """A page of the workspace's keys, with those that may no longer be used."""
-        after = read_cursor(cursor_text)
-        place = (after.at, _id_in(after))
-        found = await self._store.list_keys(caller.workspace, place, limit + 1)
-        rows, cursor = cut_page(found, limit, place_of)
+        found = await self._store.list_keys(caller.workspace, asked)
+        rows, cursor = cut_page(found, asked.limit, place_of)
         seen: JsonObject = {"items": len(rows)}
         await self._trail.record(Entry(origin_of(caller), Action.KEYS_LISTED, "", after=seen))
         return KeyPage(items=[KeyView(**_members_of(row)) for row in rows], next_cursor=cursor)
@@ -125,11 +122,3 @@ def _members_of(row: KeyRow) -> dict[str, object]:
         "scopes": sorted(row.scopes),
         "replaced_by": None if row.replaced_by is None else str(row.replaced_by),
     }
-
-
-def _id_in(cursor: Cursor) -> UUID:
-    try:
-        return UUID(cursor.id) if cursor.id else _FIRST_ID
-    except ValueError as error:
-        text = "is not a cursor of this list: pass nextCursor on as it is"
-        raise invalid([Fault(text, parameter="cursor")]) from error

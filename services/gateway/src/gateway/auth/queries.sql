@@ -84,8 +84,10 @@ SELECT id, workspace, name, hint, role, scopes, workflow_ids, rate_limit_per_min
        created_at, expires_at, revoked_at, last_used_at, replaced_by
   FROM api_keys
  WHERE ($1::text IS NULL OR workspace = $1) AND (created_at, id) > ($2::timestamptz, $3::uuid)
- ORDER BY created_at, id
- LIMIT $4;
+   AND ($4::timestamptz IS NULL OR created_at >= $4)
+   AND ($5::timestamptz IS NULL OR created_at < $5)
+ ORDER BY created_at ASC, id ASC
+ LIMIT $6;
 
 -- name: revoke_key
 -- `is_new`: it was not revoked before.

@@ -12,7 +12,7 @@ from gateway.audit.entries import Action, Describe, Entry, Origin
 from gateway.audit.store import change, record
 from gateway.auth.access import Role, Scope, scopes_of
 from gateway.auth.schemas import Principal
-from gateway.paging import START, Cursor
+from gateway.paging import Asked, BothWays, Cursor
 from gateway.repeats import Once
 from gateway.store import Database, Everywhere, Transaction
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
 
 _SQL = load_queries("gateway.auth")
-_FIRST_ID = UUID(int=0)
+_LIST = BothWays.of(_SQL["list_keys"])
 _ALL = 100_000
 
 
@@ -129,18 +129,18 @@ class KeyStore:
         row = await self._database.fetch_row_in(workspace, _SQL["read_key"], key_id, workspace)
         return None if row is None else _key_row(row)
 
-    async def list_keys(
-        self, workspace: str | None, after: tuple[datetime, UUID], limit: int
-    ) -> list[KeyRow]:
-        """Keys after a place, oldest first."""
+    async def list_keys(self, workspace: str | None, asked: Asked) -> list[KeyRow]:
+        """A page of keys, and one more."""
         rows = await self._database.fetch_in(
-            _scope_of(workspace), _SQL["list_keys"], workspace, *after, limit
-        )
+            _scope_of(workspace),
+            _LIST.for_page(asked),
+            workspace, *asked.place, asked.since, asked.until, asked.limit + 1,
+        )  # fmt: skip
         return [_key_row(row) for row in rows]
 
     async def list_all(self, workspace: str | None) -> list[KeyRow]:
         """All keys, or those of one workspace, oldest first."""
-        return await self.list_keys(workspace, (START.at, _FIRST_ID), _ALL)
+        return await self.list_keys(workspace, Asked(_ALL))
 
     async def revoke(self, key_id: UUID, workspace: str | None, origin: Origin) -> bool:
         """Whether there is such a key; it may not be used from now on."""

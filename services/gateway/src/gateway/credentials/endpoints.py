@@ -2,7 +2,8 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
+from mirsal_contracts.credentials import CredentialType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +17,7 @@ from gateway.credentials.schemas import (
 )
 from gateway.documents import gives, refusals, takes
 from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
-from gateway.paging import PAGE_ITEMS, CursorText, Limit
+from gateway.paging import Page
 from gateway.replies import call_of, reply
 from gateway.services import actor_of, caller_of, services_of
 from gateway.shapes import Identifier
@@ -82,17 +83,21 @@ _WAIT: Final = wait_parameter("Wait so long for the answer, as in `20s` (at most
 @router.get(
     "/credentials",
     summary="List credentials",
-    description="Oldest first, without their secrets.",
+    description="Without their secrets.",
     responses={
         200: gives(CredentialPage, {"items": [_VIEW], "nextCursor": None}),
         **refusals(422),
     },
 )
 async def list_credentials(
-    request: Request, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
+    request: Request,
+    page: Page,
+    account_type: Annotated[
+        CredentialType | None, Query(alias="type", description="Of this type only.")
+    ] = None,
 ) -> Response:
     credentials = services_of(request).credentials
-    return reply(await credentials.list_credentials(caller_of(request), cursor, limit))
+    return reply(await credentials.list_credentials(caller_of(request), account_type, page))
 
 
 @router.put(

@@ -25,8 +25,11 @@ SELECT credential_id, type, name, summary, created_by, created_at, updated_by, u
 SELECT credential_id, type, name, summary, created_by, created_at, updated_by, updated_at
   FROM credentials
  WHERE workspace = $1 AND (created_at, credential_id) > ($2::timestamptz, $3)
- ORDER BY created_at, credential_id
- LIMIT $4;
+   AND ($4::text IS NULL OR type = $4)
+   AND ($5::timestamptz IS NULL OR created_at >= $5)
+   AND ($6::timestamptz IS NULL OR created_at < $6)
+ ORDER BY created_at ASC, credential_id ASC
+ LIMIT $7;
 
 -- name: delete
 DELETE FROM credentials

@@ -25,7 +25,7 @@ from gateway.credentials.sealing import Sealer
 from gateway.credentials.store import CredentialStore, SealedCredential
 from gateway.executions.schemas import FINAL_STATUSES
 from gateway.executions.service import DIRECT_VERSION, DirectCalls, Executions
-from gateway.paging import Cursor, cut_page, read_cursor
+from gateway.paging import Asked, Cursor, cut_page
 from gateway.problems import conflict, not_found, unavailable
 from gateway.runs.launch import Call, Order
 from gateway.watching.lookout import NoPlace
@@ -88,13 +88,12 @@ class Credentials:
         return _found(await self._store.read(caller.workspace, credential_id))
 
     async def list_credentials(
-        self, caller: Principal, cursor_text: str | None, limit: int
+        self, caller: Principal, account_type: str | None, asked: Asked
     ) -> CredentialPage:
-        """A page of the workspace's credentials."""
-        after = read_cursor(cursor_text)
-        found = await self._store.list_credentials(caller.workspace, after, limit + 1)
+        """A page of the workspace's credentials, or of those of one type."""
+        found = await self._store.list_credentials(caller.workspace, account_type, asked)
         items, cursor = cut_page(
-            found, limit, lambda each: Cursor(each.created_at, each.credential_id)
+            found, asked.limit, lambda each: Cursor(each.created_at, each.credential_id)
         )
         return CredentialPage(items=list(items), next_cursor=cursor)
 

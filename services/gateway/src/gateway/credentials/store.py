@@ -11,10 +11,11 @@ from mirsal_runtime.vault.keys import Wrapped
 from gateway.audit.entries import Action, Describe, Entry, Origin
 from gateway.audit.store import change
 from gateway.credentials.schemas import CredentialView
-from gateway.paging import Cursor
+from gateway.paging import Asked, BothWays
 from gateway.store import Database
 
 _SQL = load_queries("gateway.credentials")
+_LIST = BothWays.of(_SQL["list"])
 
 
 class SealedCredential(NamedTuple):
@@ -63,12 +64,14 @@ class CredentialStore:
         return None if row is None else CredentialView(**row)
 
     async def list_credentials(
-        self, workspace: str, after: Cursor, limit: int
+        self, workspace: str, account_type: str | None, asked: Asked
     ) -> list[CredentialView]:
-        """Credentials, oldest first."""
+        """A page of credentials, and one more."""
         rows = await self._database.fetch_in(
-            workspace, _SQL["list"], workspace, after.at, after.id, limit
-        )
+            workspace,
+            _LIST.for_page(asked),
+            workspace, *asked.after, account_type, asked.since, asked.until, asked.limit + 1,
+        )  # fmt: skip
         return [CredentialView(**row) for row in rows]
 
     async def delete(self, origin: Origin, credential_id: str) -> CredentialView | None:

@@ -1,11 +1,9 @@
 """The calls of single connectors, of executions, and of workflows' logs."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,7 +21,7 @@ from gateway.executions.schemas import (
     SendWhatsApp,
 )
 from gateway.executions.store import LogFilter
-from gateway.paging import PAGE_ITEMS, CursorText, Limit
+from gateway.paging import Page
 from gateway.repeats import describe_key
 from gateway.replies import call_of, reply
 from gateway.services import caller_of, services_of
@@ -32,16 +30,6 @@ from gateway.watching.waiting import wait_of, wait_parameter
 
 router = APIRouter(prefix="/api/automation", tags=["Executions"], route_class=GuardedRoute)
 
-
-def _to_utc(moment: datetime) -> datetime:
-    """Raises `ValueError` for a moment whose UTC is outside the years 1 to 9999."""
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("is outside the years 1 to 9999 of UTC") from error
-
-
-Moment: TypeAlias = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 IDEMPOTENCY: Final = describe_key(
     "Names this call: repeated with the same key and body it starts nothing new and gets the same "
@@ -156,7 +144,7 @@ async def read_execution(
 @router.get(
     "/workflow/{workflowId}/logs",
     summary="Read a workflow's log",
-    description="Its executions, oldest first.",
+    description="Its executions.",
     responses={
         200: gives(LogPage, {"items": [EXECUTION], "nextCursor": None}),
         **refusals(403, 422),
@@ -165,6 +153,7 @@ async def read_execution(
 async def list_log(
     request: Request,
     workflow_id: Annotated[str, Path(alias="workflowId", description="The workflow's id.")],
+    page: Page,
     lead_id: Annotated[
         Identifier | None, Query(alias="leadId", description="Of this lead only.")
     ] = None,
@@ -176,15 +165,7 @@ async def list_log(
             alias="connectorType", description="Of this type only.", pattern=r"^[a-z0-9_]{1,64}$"
         ),
     ] = None,
-    created_after: Annotated[
-        Moment | None, Query(alias="createdAfter", description="From this time on.")
-    ] = None,
-    created_before: Annotated[
-        Moment | None, Query(alias="createdBefore", description="Before this time.")
-    ] = None,
-    limit: Limit = PAGE_ITEMS,
-    cursor: CursorText = None,
 ) -> Response:
-    wanted = LogFilter(lead_id, run_id, status, connector_type, created_after, created_before)
+    wanted = LogFilter(lead_id, run_id, status, connector_type)
     executions = services_of(request).executions
-    return reply(await executions.list_log(caller_of(request), workflow_id, cursor, wanted, limit))
+    return reply(await executions.list_log(caller_of(request), workflow_id, wanted, page))

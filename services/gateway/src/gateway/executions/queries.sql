@@ -19,5 +19,5 @@ SELECT id, execution_id, run_id, workflow_id, node_id, lead_id, connector_type, 
    AND ($8::text IS NULL OR connector_type = $8)
    AND ($9::timestamptz IS NULL OR created_at >= $9)
    AND ($10::timestamptz IS NULL OR created_at < $10)
- ORDER BY created_at, id
+ ORDER BY created_at ASC, id ASC
  LIMIT $11;

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable
-from uuid import UUID
 
 from mirsal_contracts.leads import Lead
 from mirsal_contracts.workflows import Graph, Node
@@ -20,7 +19,7 @@ from gateway.executions.schemas import (
 )
 from gateway.executions.store import ExecutionStore, LogFilter
 from gateway.issued_ids import is_fresh
-from gateway.paging import START, Cursor, cut_page, read_cursor
+from gateway.paging import Asked, cut_page
 from gateway.problems import Fault, Problem, access_denied, invalid, not_found
 from gateway.runs.launch import Call, Deadlines, Launcher, Order
 from gateway.runs.service import FactFinder
@@ -34,7 +33,6 @@ from gateway.workflows.validation import check_config
 EXECUTION_PATH = "/api/automation/execution/{}/status"
 DIRECT_VERSION = 0
 CHECK_NODE = "code-check"
-_FIRST_ID = UUID(int=0)
 
 
 class DirectCalls:
@@ -173,16 +171,13 @@ class Executions:
         self,
         caller: Principal,
         workflow_id: str,
-        cursor_text: str | None,
         wanted: LogFilter,
-        limit: int,
+        asked: Asked,
     ) -> LogPage:
         """A page of a workflow's executions."""
         await self._workflows.require(caller, workflow_id)
-        after = read_cursor(cursor_text)
-        place = (after.at, _FIRST_ID if after == START else _uuid_of(after))
-        found = await self._store.list_log(caller.workspace, workflow_id, place, wanted, limit + 1)
-        items, cursor = cut_page(found, limit, lambda each: each.place)
+        found = await self._store.list_log(caller.workspace, workflow_id, wanted, asked)
+        items, cursor = cut_page(found, asked.limit, lambda each: each.place)
         return LogPage(items=[each.view for each in items], next_cursor=cursor)
 
 
@@ -196,11 +191,3 @@ def _workflow_named_in(body: Json | Problem) -> str | None:
         return None
     named = body.value.get("workflowId")
     return named if isinstance(named, str) else None
-
-
-def _uuid_of(cursor: Cursor) -> UUID:
-    try:
-        return UUID(cursor.id)
-    except ValueError as error:
-        text = "is not a cursor of this list: pass nextCursor on as it is"
-        raise invalid([Fault(text, parameter="cursor")]) from error

@@ -1,28 +1,26 @@
 """The orchestrator's view of executions."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from mirsal_runtime.queries import load_queries
 
 from gateway.executions.schemas import ExecutionView
-from gateway.paging import Cursor
+from gateway.paging import Asked, BothWays, Cursor
 from gateway.store import Database
 
 _SQL = load_queries("gateway.executions")
+_LIST = BothWays.of(_SQL["list"])
 
 
 class LogFilter(NamedTuple):
-    """Which executions are asked for; None takes all. `created_before` itself is left out."""
+    """Which executions are asked for; None takes all."""
 
     lead_id: str | None = None
     run_id: UUID | None = None
     status: str | None = None
     connector_type: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
 
 
 class LogEntry(NamedTuple):
@@ -47,14 +45,16 @@ class ExecutionStore:
         self,
         workspace: str,
         workflow_id: str,
-        after: tuple[datetime, UUID],
         wanted: LogFilter,
-        limit: int,
+        asked: Asked,
     ) -> list[LogEntry]:
-        """A workflow's executions after a place, oldest first."""
+        """A page of a workflow's executions, and one more."""
         rows = await self._database.fetch_in(
-            workspace, _SQL["list"], workspace, workflow_id, *after, *wanted, limit
-        )
+            workspace,
+            _LIST.for_page(asked),
+            workspace, workflow_id, *asked.place, *wanted, asked.since, asked.until,
+            asked.limit + 1,
+        )  # fmt: skip
         return [
             LogEntry(Cursor(row["created_at"], str(row["id"])), view_of(dict(row))) for row in rows
         ]

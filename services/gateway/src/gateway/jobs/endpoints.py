@@ -9,12 +9,13 @@ from starlette.responses import Response
 from gateway.auth.guard import GuardedRoute
 from gateway.bodies import Json, parse, read_body, read_model, stream_body
 from gateway.documents import gives, refusals, takes
-from gateway.executions.endpoints import IDEMPOTENCY, Moment
+from gateway.executions.endpoints import IDEMPOTENCY
 from gateway.jobs.schemas import (
     FaultPage,
     JobAccepted,
     JobKind,
     JobPage,
+    JobRunPage,
     JobStatus,
     JobView,
     ReplayLetters,
@@ -23,7 +24,7 @@ from gateway.jobs.schemas import (
 from gateway.jobs.service import JOB_PATH
 from gateway.jobs.store import JobFilter
 from gateway.leads.endpoints import IMPORT_BODY, IMPORT_BYTES, media_type_of
-from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
+from gateway.paging import LinePage, Page
 from gateway.replies import acting_call_of, reply
 from gateway.services import actor_of, caller_of, services_of
 
@@ -51,6 +52,19 @@ _VIEW: Final = {
 }
 _FAULTS: Final = {
     "items": [{"line": 7, "pointer": "/email", "message": "is not an e-mail address"}],
+    "nextCursor": None,
+}
+
+_RUN_ID: Final = "01936f2e-8a00-7c11-9d3b-5f0c2a417e90"
+_RUNS: Final = {
+    "items": [
+        {
+            "line": 1,
+            "leadId": "ahmed",
+            "runId": _RUN_ID,
+            "statusUrl": f"/api/automation/run/{_RUN_ID}",
+        }
+    ],
     "nextCursor": None,
 }
 
@@ -116,25 +130,17 @@ async def replay_letters_as_job(request: Request) -> Response:
 @router.get(
     "/jobs",
     summary="List jobs",
-    description="Oldest first. A job is forgotten 7 days after its end.",
+    description="A job is forgotten 7 days after its end.",
     responses={200: gives(JobPage, {"items": [_VIEW], "nextCursor": None}), **refusals(422)},
 )
 async def list_jobs(
     request: Request,
+    page: Page,
     kind: Annotated[JobKind | None, Query(description="Of this kind only.")] = None,
     status: Annotated[JobStatus | None, Query(description="In this status only.")] = None,
-    created_after: Annotated[
-        Moment | None, Query(alias="createdAfter", description="From this time on.")
-    ] = None,
-    created_before: Annotated[
-        Moment | None, Query(alias="createdBefore", description="Before this time.")
-    ] = None,
-    limit: Limit = PAGE_ITEMS,
-    cursor: CursorText = None,
 ) -> Response:
-    wanted = JobFilter(kind, status, created_after, created_before)
     jobs = services_of(request).jobs
-    return reply(await jobs.list_jobs(caller_of(request), wanted, read_cursor(cursor), limit))
+    return reply(await jobs.list_jobs(caller_of(request), JobFilter(kind, status), page))
 
 
 @router.get(
@@ -149,15 +155,21 @@ async def read_job(request: Request, job_id: JobId) -> Response:
 @router.get(
     "/job/{jobId}/faults",
     summary="Read a job's faults",
-    description="In the order of their lines.",
     responses={200: gives(FaultPage, _FAULTS), **refusals(404, 422)},
 )
-async def list_job_faults(
-    request: Request, job_id: JobId, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
-) -> Response:
-    jobs = services_of(request).jobs
-    page = await jobs.list_faults(caller_of(request), job_id, cursor, limit)
-    return reply(page)
+async def list_job_faults(request: Request, job_id: JobId, page: LinePage) -> Response:
+    return reply(await services_of(request).jobs.list_faults(caller_of(request), job_id, page))
+
+
+@router.get(
+    "/job/{jobId}/runs",
+    summary="List the runs that a job has started",
+    description="In the order of its leads, as far as it has come; those that are its faults have "
+    "none. Empty for a job of another kind.",
+    responses={200: gives(JobRunPage, _RUNS), **refusals(404, 422)},
+)
+async def list_job_runs(request: Request, job_id: JobId, page: LinePage) -> Response:
+    return reply(await services_of(request).jobs.list_runs(caller_of(request), job_id, page))
 
 
 @router.post(

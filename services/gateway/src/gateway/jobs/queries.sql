@@ -44,15 +44,36 @@ SELECT id, kind, status, workflow_id, total, done, failed, created, updated, err
    AND ($6::text IS NULL OR status = $6)
    AND ($7::timestamptz IS NULL OR created_at >= $7)
    AND ($8::timestamptz IS NULL OR created_at < $8)
- ORDER BY created_at, id
+ ORDER BY created_at ASC, id ASC
  LIMIT $9;
 
 -- name: list_faults
 SELECT line, number, pointer, message
   FROM job_faults
  WHERE workspace = $1 AND job_id = $2 AND (line, number) > ($3, $4)
- ORDER BY line, number
+ ORDER BY line ASC, number ASC
  LIMIT $5;
+
+-- The leads for which a job of starts has started a run: of the parts that are done with, all that
+-- are no faults.
+-- name: list_started
+SELECT line, lead_id
+  FROM (SELECT (part.first + given.position)::integer AS line, given.lead_id
+          FROM jobs
+          JOIN job_parts AS part ON part.job_id = jobs.id
+         CROSS JOIN LATERAL jsonb_array_elements_text(
+               CASE WHEN jobs.kind = 'runs_start' THEN convert_from(part.body, 'UTF8')::jsonb
+                    ELSE '[]'
+                END) WITH ORDINALITY AS given (lead_id, position)
+         WHERE jobs.workspace = $1
+           AND jobs.id = $2
+           AND part.number < CASE WHEN jobs.kind = 'runs_start'
+                                  THEN nullif(jobs.place, '')::integer
+                              END) AS leads
+ WHERE (line) > ($3::bigint)
+   AND NOT EXISTS (SELECT FROM job_faults WHERE job_id = $2 AND job_faults.line = leads.line)
+ ORDER BY line ASC
+ LIMIT $4;
 
 -- name: cancel_job
 UPDATE jobs
@@ -88,7 +109,7 @@ WITH step AS (
            status = CASE WHEN $11 THEN 'succeeded' ELSE status END,
            ended_at = CASE WHEN $11 THEN now() END
      WHERE workspace = $1 AND id = $2 AND lease = $3 AND place = $4 AND status = 'running'
-    RETURNING id, workspace
+    RETURNING id, workspace, kind
 ),
 told AS (
     INSERT INTO job_faults (job_id, workspace, line, number, pointer, message)
@@ -98,7 +119,9 @@ told AS (
     ON CONFLICT DO NOTHING
 ),
 gone AS (
-    DELETE FROM job_parts USING step WHERE job_id = step.id AND number = $16
+    DELETE FROM job_parts
+     USING step
+     WHERE job_id = step.id AND number = $16 AND step.kind <> 'runs_start'
 )
 SELECT id FROM step;
 
@@ -119,6 +142,9 @@ DELETE FROM jobs
  WHERE (status = 'receiving' AND expires_at <= now())
     OR ended_at < now() - $1::interval;
 
--- What a job that has ended has not worked off.
+-- What a job that has ended has not worked off. The leads of a job of starts stay as long as the
+-- job: its runs' ids follow from them.
 -- name: forget_parts
-DELETE FROM job_parts USING jobs WHERE jobs.id = job_id AND jobs.ended_at IS NOT NULL;
+DELETE FROM job_parts
+ USING jobs
+ WHERE jobs.id = job_id AND jobs.ended_at IS NOT NULL AND jobs.kind <> 'runs_start';

@@ -78,6 +78,22 @@ class JobFault(Answer):
     message: str
 
 
+class JobRun(Answer):
+    """A run that a job started; `line` is the number of its lead."""
+
+    line: int
+    lead_id: str
+    run_id: str
+    status_url: str
+
+
+class JobRunPage(Answer):
+    """A page of a job's runs, in the order of its leads."""
+
+    items: list[JobRun]
+    next_cursor: str | None
+
+
 class FaultPage(Answer):
     """A page of a job's faults, in the order of their lines."""
 

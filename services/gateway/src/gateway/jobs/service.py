@@ -15,23 +15,25 @@ from mirsal_contracts.message import JsonObject
 from gateway.audit.origins import origin_of
 from gateway.auth.schemas import Principal
 from gateway.bodies import Json, fit, slow
-from gateway.issued_ids import new_stem
+from gateway.issued_ids import STEM_BYTES, derive_stem, new_stem
 from gateway.jobs.cutting import Cutter, Piece
 from gateway.jobs.schemas import (
     FaultPage,
     JobAccepted,
     JobKind,
     JobPage,
+    JobRun,
+    JobRunPage,
     JobView,
     ReplayLetters,
     StartRuns,
 )
 from gateway.jobs.store import Job, JobFilter, JobStore, Part
 from gateway.jobs.work import CSV
-from gateway.paging import Cursor, cut_page
+from gateway.paging import START, Asked, Cursor, cut_page
 from gateway.problems import Fault, Problem, access_denied, conflict, invalid, not_found
 from gateway.runs.launch import Call, Launcher, check_key
-from gateway.runs.service import FactFinder, refuse_large, refuse_repeated
+from gateway.runs.service import RUN_PATH, FactFinder, refuse_large, refuse_repeated
 from gateway.runs.store import StartQuestion
 from gateway.store import DatabaseUnavailable
 
@@ -41,7 +43,7 @@ RECEIVE_SECONDS: Final = 600.0
 """All of an import's body must have come within this time."""
 LEADS_A_PART: Final = 200
 PART_BYTES: Final = 16 * 1024 * 1024
-_FIRST: Final = UUID(int=0)
+_LAST_LINE: Final = 2**31 - 1
 
 
 class Jobs:
@@ -121,26 +123,34 @@ class Jobs:
             raise not_found("There is no such job.")
         return found
 
-    async def list_jobs(
-        self, caller: Principal, wanted: JobFilter, after: Cursor, limit: int
-    ) -> JobPage:
+    async def list_jobs(self, caller: Principal, wanted: JobFilter, asked: Asked) -> JobPage:
         """A page of jobs."""
         granted = None if caller.workflow_ids is None else sorted(caller.workflow_ids)
-        place = (after.at, _place_id(after))
-        found = await self._store.list_jobs(caller.workspace, granted, place, wanted, limit + 1)
-        items, cursor = cut_page(found, limit, lambda each: each.place)
+        found = await self._store.list_jobs(caller.workspace, granted, wanted, asked)
+        items, cursor = cut_page(found, asked.limit, lambda each: each.place)
         return JobPage(items=[each.view for each in items], next_cursor=cursor)
 
-    async def list_faults(
-        self, caller: Principal, job_id: str, cursor: str | None, limit: int
-    ) -> FaultPage:
+    async def list_faults(self, caller: Principal, job_id: str, asked: Asked) -> FaultPage:
         """A page of a job's faults."""
-        job = await self.read(caller, job_id)
-        after = _read_place(cursor)
-        found = await self._store.list_faults(caller.workspace, UUID(job.job_id), after, limit + 1)
-        items = found[:limit]
-        more = _write_place(items[-1][0]) if len(found) > limit else None
+        job, after = await self.read(caller, job_id), _read_place(asked)
+        found = await self._store.list_faults(caller.workspace, UUID(job.job_id), after, asked)
+        items = found[: asked.limit]
+        more = _write_place(items[-1][0]) if len(found) > asked.limit else None
         return FaultPage(items=[fault for _, fault in items], next_cursor=more)
+
+    async def list_runs(self, caller: Principal, job_id: str, asked: Asked) -> JobRunPage:
+        """A page of the runs that a job has started."""
+        job = await self.read(caller, job_id)
+        found = await self._store.list_started(caller.workspace, UUID(job.job_id), asked)
+        started, cursor = cut_page(found, asked.limit, lambda each: Cursor(START.at, str(each[0])))
+        stem, name = UUID(job.job_id).bytes[:STEM_BYTES], self._launcher.issuer.name
+        items = []
+        for line, lead_id in started:
+            run_id = name("run", caller.workspace, derive_stem(stem, lead_id))
+            items.append(
+                JobRun(line=line, lead_id=lead_id, run_id=run_id, status_url=RUN_PATH + run_id)
+            )
+        return JobRunPage(items=items, next_cursor=cursor)
 
     async def cancel(self, caller: Principal, job_id: str) -> JobView:
         """End a job; what was done stays done."""
@@ -199,26 +209,20 @@ def _id_of(job_id: str) -> UUID:
         raise not_found("There is no such job.") from None
 
 
-def _place_id(place: Cursor) -> UUID:
-    try:
-        return UUID(place.id) if place.id else _FIRST
-    except ValueError as error:
-        raise _not_a_cursor() from error
-
-
 def _write_place(place: tuple[int, int]) -> str:
     return urlsafe_b64encode(b"%d/%d" % place).decode().rstrip("=")
 
 
-def _read_place(text: str | None) -> tuple[int, int]:
+def _read_place(asked: Asked) -> tuple[int, int]:
+    text = asked.cursor
     if text is None:
-        return (-1, -1)
+        return (_LAST_LINE, 0) if asked.is_backwards else (-1, -1)
     try:
         line, number = urlsafe_b64decode(text + "=" * (-len(text) % 4)).split(b"/")
         place = int(line), int(number)
     except ValueError as error:
         raise _not_a_cursor() from error
-    if max(map(abs, place)) >= 2**31:
+    if max(map(abs, place)) > _LAST_LINE:
         raise _not_a_cursor()
     return place
 

@@ -12,10 +12,12 @@ from mirsal_runtime.queries import load_queries
 from gateway.audit.entries import Action, Entry, Origin
 from gateway.audit.store import change
 from gateway.jobs.schemas import JobFault, JobKind, JobView
-from gateway.paging import Cursor
+from gateway.paging import Asked, BothWays, Cursor
 from gateway.store import Database, Everywhere
 
 _SQL = load_queries("gateway.jobs")
+_LIST_STARTED = BothWays.of(_SQL["list_started"])
+_LIST, _LIST_FAULTS = BothWays.of(_SQL["list_jobs"]), BothWays.of(_SQL["list_faults"])
 LEASE = timedelta(seconds=8)
 RECEIVED_WITHIN = timedelta(minutes=15)
 KEPT = timedelta(days=7)
@@ -63,8 +65,6 @@ class JobFilter(NamedTuple):
 
     kind: str | None = None
     status: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
 
 
 class JobEntry(NamedTuple):
@@ -144,22 +144,25 @@ class JobStore:
         self,
         workspace: str,
         granted: Sequence[str] | None,
-        after: tuple[datetime, UUID],
         wanted: JobFilter,
-        limit: int,
+        asked: Asked,
     ) -> list[JobEntry]:
-        """Jobs, oldest first."""
+        """A page of jobs, and one more."""
         rows = await self._database.fetch_in(
-            workspace, _SQL["list_jobs"], workspace, *after, granted, *wanted, limit
-        )
+            workspace,
+            _LIST.for_page(asked),
+            workspace, *asked.place, granted, *wanted, asked.since, asked.until,
+            asked.limit + 1,
+        )  # fmt: skip
         return [JobEntry(Cursor(row["created_at"], str(row["id"])), _view(row)) for row in rows]
 
     async def list_faults(
-        self, workspace: str, job_id: UUID, after: tuple[int, int], limit: int
+        self, workspace: str, job_id: UUID, after: tuple[int, int], asked: Asked
     ) -> list[tuple[tuple[int, int], JobFault]]:
-        """Faults after a place, each with its own."""
+        """A page of faults after a place, each with its own, and one more."""
+        statement = _LIST_FAULTS.for_page(asked)
         rows = await self._database.fetch_in(
-            workspace, _SQL["list_faults"], workspace, job_id, *after, limit
+            workspace, statement, workspace, job_id, *after, asked.limit + 1
         )
         return [
             (
@@ -168,6 +171,16 @@ class JobStore:
             )
             for row in rows
         ]
+
+    async def list_started(
+        self, workspace: str, job_id: UUID, asked: Asked
+    ) -> list[tuple[int, str]]:
+        """A page of the leads whose runs a job has started, with their lines, and one more."""
+        statement = _LIST_STARTED.for_page(asked)
+        rows = await self._database.fetch_in(
+            workspace, statement, workspace, job_id, asked.number, asked.limit + 1
+        )
+        return [(row["line"], row["lead_id"]) for row in rows]
 
     async def cancel(self, origin: Origin, job_id: UUID) -> bool:
         """End a job that has not ended; whether there was one."""

@@ -19,7 +19,7 @@ from gateway.leads.bulk import CsvReader, NdjsonReader, Reader
 from gateway.leads.service import Leads
 from gateway.letters.service import Letters
 from gateway.letters.store import LetterFilter
-from gateway.paging import read_cursor
+from gateway.paging import Asked
 from gateway.problems import Problem
 from gateway.runs.launch import ANSWER_SECONDS, Call, Launcher, Order
 from gateway.runs.store import StartQuestion, StartStore
@@ -167,12 +167,11 @@ class ReplayAll:
             workflow_ids=frozenset(map(str, granted)) if isinstance(granted, list) else None
         )
         # What dies from now on is another call's.
-        asked = LetterFilter(**dict(wanted), is_replayed=False, created_before=job.created_at)
+        asked = LetterFilter(**dict(wanted), is_replayed=False)
+        page_asked = Asked(REPLAYS_A_STEP, job.place or None, until=job.created_at)
         call = call_of_job(job)._replace(caller=caller)
         stem = UUID(job.id).bytes[:STEM_BYTES]
-        page = await self._letters.replay_page(
-            call, asked, read_cursor(job.place or None), REPLAYS_A_STEP, stem
-        )
+        page = await self._letters.replay_page(call, asked, page_asked, stem)
         return Step(
             page.place or job.place,
             is_last=page.place is None,

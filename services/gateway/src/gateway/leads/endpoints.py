@@ -11,7 +11,7 @@ from gateway.bodies import read_model, stream_body
 from gateway.documents import gives, refusals, takes
 from gateway.leads.bulk import CsvReader, NdjsonReader, Reader
 from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView
-from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
+from gateway.paging import Page
 from gateway.problems import Problem
 from gateway.replies import reply
 from gateway.services import actor_of, services_of
@@ -90,17 +90,13 @@ async def read_lead(
 @router.get(
     "/leads",
     summary="List leads",
-    description="Oldest first.",
     responses={
         200: gives(LeadPage, {"items": [_VIEW], "nextCursor": None}),
         **refusals(422),
     },
 )
-async def list_leads(
-    request: Request, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
-) -> Response:
-    leads = services_of(request).leads
-    return reply(await leads.list_leads(actor_of(request), read_cursor(cursor), limit))
+async def list_leads(request: Request, page: Page) -> Response:
+    return reply(await services_of(request).leads.list_leads(actor_of(request), page))
 
 
 @router.post(

@@ -38,6 +38,9 @@ SELECT lead_id, name, email, phone, locale, time_zone, tags, fields, consent, cr
 SELECT lead_id, name, email, phone, locale, time_zone, tags, fields, consent, created_at,
        updated_at
   FROM leads
- WHERE workspace = $1 AND (created_at, lead_id) > ($2::timestamptz, $3)
- ORDER BY created_at, lead_id
- LIMIT $4;
+ WHERE workspace = $1
+   AND (created_at, lead_id) > ($2::timestamptz, $3)
+   AND ($4::timestamptz IS NULL OR created_at >= $4)
+   AND ($5::timestamptz IS NULL OR created_at < $5)
+ ORDER BY created_at ASC, lead_id ASC
+ LIMIT $6;

@@ -13,7 +13,7 @@ from gateway.leads.contact import normalise_phone, region_of
 from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView, LineFault
 from gateway.leads.store import LeadStore, NewLead
 from gateway.leads.tally import Tally
-from gateway.paging import Cursor, cut_page
+from gateway.paging import Asked, Cursor, cut_page
 from gateway.problems import Fault, Problem, invalid, not_found, unavailable
 
 if TYPE_CHECKING:
@@ -50,10 +50,12 @@ class Leads:
         await self._trail.record(Entry(origin_of(caller), Action.LEAD_READ, lead_id))
         return view
 
-    async def list_leads(self, caller: Principal, after: Cursor, limit: int) -> LeadPage:
+    async def list_leads(self, caller: Principal, asked: Asked) -> LeadPage:
         """A page of the workspace's leads."""
-        found = await self._store.list_leads(caller.workspace, after, limit + 1)
-        items, cursor = cut_page(found, limit, lambda each: Cursor(each.created_at, each.lead_id))
+        found = await self._store.list_leads(caller.workspace, asked)
+        items, cursor = cut_page(
+            found, asked.limit, lambda each: Cursor(each.created_at, each.lead_id)
+        )
         seen: JsonObject = {"items": len(items), "cursor": cursor}
         await self._trail.record(Entry(origin_of(caller), Action.LEADS_LISTED, "", after=seen))
         return LeadPage(items=list(items), next_cursor=cursor)

@@ -10,10 +10,11 @@ from gateway.audit.entries import Action, Entry, Origin
 from gateway.audit.masking import find_changes, mask_lead
 from gateway.audit.store import change, record
 from gateway.leads.schemas import LeadDraft, LeadView
-from gateway.paging import Cursor
+from gateway.paging import Asked, BothWays
 from gateway.store import Database, Transaction
 
 _SQL = load_queries("gateway.leads")
+_LIST = BothWays.of(_SQL["list"])
 
 
 class NewLead(NamedTuple):
@@ -67,11 +68,13 @@ class LeadStore:
         row = await self._database.fetch_row_in(workspace, _SQL["read"], workspace, lead_id)
         return None if row is None else _view(row)
 
-    async def list_leads(self, workspace: str, after: Cursor, limit: int) -> list[LeadView]:
-        """Leads, oldest first."""
+    async def list_leads(self, workspace: str, asked: Asked) -> list[LeadView]:
+        """A page of leads, and one more."""
         rows = await self._database.fetch_in(
-            workspace, _SQL["list"], workspace, after.at, after.id, limit
-        )
+            workspace,
+            _LIST.for_page(asked),
+            workspace, *asked.after, asked.since, asked.until, asked.limit + 1,
+        )  # fmt: skip
         return [_view(row) for row in rows]
 
 

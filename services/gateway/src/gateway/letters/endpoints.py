@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from gateway.auth.guard import GuardedRoute
 from gateway.documents import gives, refusals
-from gateway.executions.endpoints import IDEMPOTENCY, Moment
+from gateway.executions.endpoints import IDEMPOTENCY
 from gateway.letters.schemas import LetterContent, LetterPage, LetterView, ReplayAccepted
 from gateway.letters.service import LETTER_PATH
 from gateway.letters.store import LetterFilter
-from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
+from gateway.paging import Page
 from gateway.replies import acting_call_of, reply
 from gateway.services import actor_of, caller_of, services_of
 from gateway.shapes import Identifier
@@ -81,7 +81,7 @@ _ACCEPTED: Final = {
 @router.get(
     "/dead-letters",
     summary="List dead letters",
-    description="Oldest first: messages that nobody could deal with, with their reasons. A letter "
+    description="Messages that nobody could deal with, with their reasons. A letter "
     "shows some seconds after it died, and is kept for 30 days.",
     responses={
         200: gives(LetterPage, {"items": [_SUMMARY], "nextCursor": None}),
@@ -90,6 +90,7 @@ _ACCEPTED: Final = {
 )
 async def list_letters(
     request: Request,
+    page: Page,
     connector_type: Annotated[
         str | None,
         Query(
@@ -115,21 +116,10 @@ async def list_letters(
     is_replayed: Annotated[
         bool | None, Query(alias="isReplayed", description="Whether it was replayed, or not yet.")
     ] = None,
-    created_after: Annotated[
-        Moment | None, Query(alias="createdAfter", description="From this time on.")
-    ] = None,
-    created_before: Annotated[
-        Moment | None, Query(alias="createdBefore", description="Before this time.")
-    ] = None,
-    limit: Limit = PAGE_ITEMS,
-    cursor: CursorText = None,
 ) -> Response:
-    wanted = LetterFilter(
-        connector_type, topic, workflow_id, run_id, lead_id, reason, is_replayed,
-        created_after, created_before,
-    )  # fmt: skip
+    wanted = LetterFilter(connector_type, topic, workflow_id, run_id, lead_id, reason, is_replayed)
     letters = services_of(request).letters
-    return reply(await letters.list_letters(caller_of(request), wanted, read_cursor(cursor), limit))
+    return reply(await letters.list_letters(caller_of(request), wanted, page))
 
 
 @router.get(

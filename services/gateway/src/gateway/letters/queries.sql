@@ -16,7 +16,7 @@ SELECT letter_id, connector, topic, partition, position, letter_topic, letter_pa
    AND ($11::boolean IS NULL OR (replayed_at IS NOT NULL) = $11)
    AND ($12::timestamptz IS NULL OR died_at >= $12)
    AND ($13::timestamptz IS NULL OR died_at < $13)
- ORDER BY died_at, letter_id
+ ORDER BY died_at ASC, letter_id ASC
  LIMIT $14;
 
 -- name: read_letter

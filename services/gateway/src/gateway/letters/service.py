@@ -22,8 +22,8 @@ from gateway.letters.schemas import (
     ReplayAccepted,
 )
 from gateway.letters.store import LetterFilter, LetterStore, WholeLetter
-from gateway.paging import Cursor, cut_page
-from gateway.problems import Fault, conflict, invalid, not_found
+from gateway.paging import Asked, cut_page
+from gateway.problems import conflict, not_found
 from gateway.publishing import Intake
 from gateway.runs.launch import Call, Deadlines, Launcher
 from gateway.store import DatabaseUnavailable
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
 
 LETTER_PATH = "/api/automation/dead-letter/"
-_FIRST = UUID(int=0)
 
 
 class Letters:
@@ -48,13 +47,11 @@ class Letters:
         self._trail = trail
 
     async def list_letters(
-        self, caller: Principal, wanted: LetterFilter, after: Cursor, limit: int
+        self, caller: Principal, wanted: LetterFilter, asked: Asked
     ) -> LetterPage:
         """A page of letters."""
-        found = await self._store.list_letters(
-            caller.workspace, caller.workflow_ids, (after.at, _id_of(after)), wanted, limit + 1
-        )
-        items, cursor = cut_page(found, limit, lambda each: each.place)
+        found = await self._store.list_letters(caller.workspace, caller.workflow_ids, wanted, asked)
+        items, cursor = cut_page(found, asked.limit, lambda each: each.place)
         return LetterPage(items=[each.summary for each in items], next_cursor=cursor)
 
     async def read(self, caller: Principal, letter_id: str) -> LetterView:
@@ -100,10 +97,10 @@ class Letters:
         )
 
     async def replay_page(
-        self, call: Call, wanted: LetterFilter, after: Cursor, limit: int, stem: bytes
+        self, call: Call, wanted: LetterFilter, asked: Asked, stem: bytes
     ) -> "ReplayedPage":
         """Have the next letters dealt with once more; ids follow from `stem` and theirs."""
-        page = await self.list_letters(call.caller, wanted, after, limit)
+        page = await self.list_letters(call.caller, wanted, asked)
         messages = []
         for letter in page.items:
             if letter.run_id is not None:
@@ -160,12 +157,3 @@ def _content_of(letter: WholeLetter, *, whole: bool) -> LetterContent:
         is_masked=content.is_masked,
         whole_bytes=letter.whole_bytes or None,
     )
-
-
-def _id_of(place: Cursor) -> UUID:
-    if not place.id:
-        return _FIRST
-    try:
-        return UUID(place.id)
-    except ValueError as error:
-        raise invalid([Fault("is not a cursor of this list", parameter="cursor")]) from error

@@ -2,7 +2,6 @@
 
 from base64 import b64decode
 from collections.abc import Collection
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -10,14 +9,15 @@ import asyncpg
 from mirsal_runtime.queries import load_queries
 
 from gateway.letters.schemas import LetterReplay, LetterSummary, Position
-from gateway.paging import Cursor
+from gateway.paging import Asked, BothWays, Cursor
 from gateway.store import Database
 
 _SQL = load_queries("gateway.letters")
+_LIST = BothWays.of(_SQL["list_letters"])
 
 
 class LetterFilter(NamedTuple):
-    """Which letters are asked for; None takes all. `created_before` itself is left out."""
+    """Which letters are asked for; None takes all."""
 
     connector_type: str | None = None
     topic: str | None = None
@@ -26,8 +26,6 @@ class LetterFilter(NamedTuple):
     lead_id: str | None = None
     reason: str | None = None
     is_replayed: bool | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
 
 
 class LetterEntry(NamedTuple):
@@ -57,15 +55,17 @@ class LetterStore:
         self,
         workspace: str,
         granted: Collection[str] | None,
-        after: tuple[datetime, UUID],
         wanted: LetterFilter,
-        limit: int,
+        asked: Asked,
     ) -> list[LetterEntry]:
-        """Letters after a place, oldest first; of `granted` workflows only, where that is set."""
+        """A page of letters, and one more; of `granted` workflows only, where that is set."""
         workflows = None if granted is None else sorted(granted)
         rows = await self._database.fetch_in(
-            workspace, _SQL["list_letters"], workspace, *after, workflows, *wanted, limit
-        )
+            workspace,
+            _LIST.for_page(asked),
+            workspace, *asked.place, workflows, *wanted, asked.since, asked.until,
+            asked.limit + 1,
+        )  # fmt: skip
         return [
             LetterEntry(Cursor(row["died_at"], str(row["letter_id"])), _summary(row))
             for row in rows

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gateway.auth.guard import GuardedRoute
 from gateway.bodies import read_model
 from gateway.documents import gives, refusals, takes
-from gateway.paging import PAGE_ITEMS, CursorText, Limit
+from gateway.paging import Page
 from gateway.repeats import REPEATABLE, SHOWN_ONCE
 from gateway.replies import once_of, reply
 from gateway.services import actor_of, services_of
@@ -91,14 +91,10 @@ _ASKED: Final = {
 @router.get(
     "/webhooks",
     summary="List webhooks",
-    description="Oldest first.",
     responses={200: gives(WebhookPage, {"items": [_VIEW], "nextCursor": None}), **refusals(422)},
 )
-async def list_webhooks(
-    request: Request, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
-) -> Response:
-    webhooks, caller = services_of(request).webhooks, actor_of(request)
-    return reply(await webhooks.list_webhooks(caller, cursor, limit))
+async def list_webhooks(request: Request, page: Page) -> Response:
+    return reply(await services_of(request).webhooks.list_webhooks(actor_of(request), page))
 
 
 @router.post(
@@ -190,7 +186,7 @@ async def test_webhook(request: Request, webhook_id: WebhookId) -> Response:
 @router.get(
     "/webhook/{webhookId}/deliveries",
     summary="List a webhook's deliveries",
-    description="Oldest first, of the last 30 days. `dead` ones were tried for three days.",
+    description="Those of the last 30 days. `dead` ones were tried for three days.",
     responses={
         200: gives(DeliveryPage, {"items": [_DELIVERY], "nextCursor": None}),
         **refusals(404, 422),
@@ -199,12 +195,11 @@ async def test_webhook(request: Request, webhook_id: WebhookId) -> Response:
 async def list_deliveries(
     request: Request,
     webhook_id: WebhookId,
+    page: Page,
     state: Annotated[DeliveryState | None, Query(description="In this state only.")] = None,
-    limit: Limit = PAGE_ITEMS,
-    cursor: CursorText = None,
 ) -> Response:
     webhooks, caller = services_of(request).webhooks, actor_of(request)
-    return reply(await webhooks.list_deliveries(caller, webhook_id, state, cursor, limit))
+    return reply(await webhooks.list_deliveries(caller, webhook_id, state, page))
 
 
 @router.get(

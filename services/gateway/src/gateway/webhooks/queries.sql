@@ -36,8 +36,10 @@ SELECT listed.id, listed.url, listed.description, listed.event_types, listed.wor
   LEFT JOIN webhook_worker.published_endpoint_states AS state ON state.endpoint_id = listed.id
  WHERE listed.workspace = $1 AND (listed.created_at, listed.id) > ($2::timestamptz, $3::uuid)
    AND ($4::text[] IS NULL OR listed.workflow_ids <@ $4::text[])
- ORDER BY listed.created_at, listed.id
- LIMIT $5;
+   AND ($5::timestamptz IS NULL OR listed.created_at >= $5)
+   AND ($6::timestamptz IS NULL OR listed.created_at < $6)
+ ORDER BY listed.created_at ASC, listed.id ASC
+ LIMIT $7;
 
 -- name: read
 SELECT listed.id, listed.url, listed.description, listed.event_types, listed.workflow_ids,
@@ -59,8 +61,10 @@ SELECT id, event_type, run_id, workflow_id, occurred_at, data, state, attempts, 
   FROM webhook_worker.published_deliveries
  WHERE workspace = $1 AND endpoint_id = $2 AND (created_at, id) > ($3::timestamptz, $4::uuid)
    AND ($5::text IS NULL OR state = $5)
- ORDER BY created_at, id
- LIMIT $6;
+   AND ($6::timestamptz IS NULL OR created_at >= $6)
+   AND ($7::timestamptz IS NULL OR created_at < $7)
+ ORDER BY created_at ASC, id ASC
+ LIMIT $8;
 
 -- name: read_delivery
 -- A test that the worker has not seen yet reads as one that is to be sent.

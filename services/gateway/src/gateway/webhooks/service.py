@@ -1,7 +1,7 @@
 """What callers may do with the webhook endpoints of their workspace."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,7 +14,7 @@ from gateway.audit.entries import Action, Entry
 from gateway.audit.masking import find_changes, mask
 from gateway.audit.origins import origin_of
 from gateway.auth.schemas import Principal
-from gateway.paging import Cursor, cut_page, read_cursor
+from gateway.paging import Asked, Cursor, cut_page
 from gateway.problems import Fault, access_denied, conflict, invalid, not_found, unavailable
 from gateway.repeats import Once, Repeated, shown_already
 from gateway.webhooks.schemas import (
@@ -59,14 +59,10 @@ class Webhooks:
             raise conflict(f"A workspace may have {MOST_ENDPOINTS} webhooks.")
         return _made(await self._find(caller, str(endpoint_id)), secret)
 
-    async def list_webhooks(
-        self, caller: Principal, cursor_text: str | None, limit: int
-    ) -> WebhookPage:
-        """A page of endpoints, oldest first."""
-        rows = await self._store.list_endpoints(
-            caller.workspace, _place_in(cursor_text), caller.workflow_ids, limit + 1
-        )
-        page, cursor = cut_page(rows, limit, lambda row: Cursor(row.created_at, str(row.id)))
+    async def list_webhooks(self, caller: Principal, asked: Asked) -> WebhookPage:
+        """A page of endpoints."""
+        rows = await self._store.list_endpoints(caller.workspace, caller.workflow_ids, asked)
+        page, cursor = cut_page(rows, asked.limit, lambda row: Cursor(row.created_at, str(row.id)))
         return WebhookPage(items=[_view(row) for row in page], next_cursor=cursor)
 
     async def read(self, caller: Principal, webhook_id: str) -> WebhookView:
@@ -127,15 +123,14 @@ class Webhooks:
         caller: Principal,
         webhook_id: str,
         state: DeliveryState | None,
-        cursor_text: str | None,
-        limit: int,
+        asked: Asked,
     ) -> DeliveryPage:
-        """A page of an endpoint's deliveries, oldest first."""
-        endpoint, place = await self._find(caller, webhook_id), _place_in(cursor_text)
-        rows = await self._store.list_deliveries(
-            caller.workspace, endpoint.id, place, state, limit + 1
+        """A page of an endpoint's deliveries."""
+        endpoint = await self._find(caller, webhook_id)
+        rows = await self._store.list_deliveries(caller.workspace, endpoint.id, state, asked)
+        page, cursor = cut_page(
+            rows, asked.limit, lambda row: Cursor(row["created_at"], str(row["id"]))
         )
-        page, cursor = cut_page(rows, limit, lambda row: Cursor(row["created_at"], str(row["id"])))
         return DeliveryPage(items=[_delivery(row) for row in page], next_cursor=cursor)
 
     async def read_delivery(
@@ -295,12 +290,3 @@ def _id_in(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _place_in(cursor_text: str | None) -> tuple[datetime, UUID]:
-    cursor = read_cursor(cursor_text)
-    place = _id_in(cursor.id) if cursor.id else UUID(int=0)
-    if place is None:
-        text = "is not a cursor of this list: pass nextCursor on as it is"
-        raise invalid([Fault(text, parameter="cursor")])
-    return cursor.at, place

@@ -9,11 +9,13 @@ from mirsal_runtime.queries import load_queries
 
 from gateway.audit.entries import Entry
 from gateway.audit.store import change
+from gateway.paging import Asked, BothWays
 from gateway.repeats import Once, Repeated
 from gateway.store import Database
 from gateway.webhooks.schemas import WebhookDraft
 
 _SQL = load_queries("gateway.webhooks")
+_LIST, _LIST_DELIVERIES = BothWays.of(_SQL["list"]), BothWays.of(_SQL["list_deliveries"])
 MOST_ENDPOINTS = 50
 
 
@@ -136,29 +138,32 @@ class WebhookStore:
     async def list_endpoints(
         self,
         workspace: str,
-        after: tuple[datetime, UUID],
         workflow_ids: Collection[str] | None,
-        limit: int,
+        asked: Asked,
     ) -> list[EndpointRow]:
-        """Endpoints after a place, oldest first; of these workflows only, unless None."""
+        """A page of endpoints, and one more; of these workflows only, unless None."""
         granted = None if workflow_ids is None else sorted(workflow_ids)
         rows = await self._views.fetch_in(
-            workspace, _SQL["list"], workspace, *after, granted, limit
-        )
+            workspace,
+            _LIST.for_page(asked),
+            workspace, *asked.place, granted, asked.since, asked.until, asked.limit + 1,
+        )  # fmt: skip
         return [EndpointRow(**row) for row in rows]
 
     async def list_deliveries(
         self,
         workspace: str,
         endpoint_id: UUID,
-        after: tuple[datetime, UUID],
         state: str | None,
-        limit: int,
+        asked: Asked,
     ) -> list[dict[str, Any]]:
-        """An endpoint's deliveries after a place, oldest first."""
+        """A page of an endpoint's deliveries, and one more."""
         rows = await self._views.fetch_in(
-            workspace, _SQL["list_deliveries"], workspace, endpoint_id, *after, state, limit
-        )
+            workspace,
+            _LIST_DELIVERIES.for_page(asked),
+            workspace, endpoint_id, *asked.place, state, asked.since, asked.until,
+            asked.limit + 1,
+        )  # fmt: skip
         return [dict(row) for row in rows]
 
     async def read_delivery(

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gateway.auth.guard import GuardedRoute
 from gateway.bodies import read_model
 from gateway.documents import gives, refusals, takes
-from gateway.paging import PAGE_ITEMS, CursorText, Limit, read_cursor
+from gateway.paging import Page
 from gateway.repeats import REPEATABLE
 from gateway.replies import once_of, reply
 from gateway.services import actor_of, caller_of, services_of
@@ -120,17 +120,14 @@ async def read_workflow(request: Request, workflow_id: WorkflowId) -> Response:
 @router.get(
     "/workflows",
     summary="List workflows",
-    description="Oldest first, without their nodes.",
+    description="Without their nodes.",
     responses={
         200: gives(WorkflowPage, {"items": [_SUMMARY], "nextCursor": None}),
         **refusals(422),
     },
 )
-async def list_workflows(
-    request: Request, limit: Limit = PAGE_ITEMS, cursor: CursorText = None
-) -> Response:
-    workflows = services_of(request).workflows
-    return reply(await workflows.list_workflows(caller_of(request), read_cursor(cursor), limit))
+async def list_workflows(request: Request, page: Page) -> Response:
+    return reply(await services_of(request).workflows.list_workflows(caller_of(request), page))
 
 
 @router.get(
@@ -152,14 +149,9 @@ async def list_workflows(
         **refusals(403, 422),
     },
 )
-async def list_workflow_versions(
-    request: Request,
-    workflow_id: WorkflowId,
-    limit: Limit = PAGE_ITEMS,
-    cursor: CursorText = None,
-) -> Response:
+async def list_workflow_versions(request: Request, workflow_id: WorkflowId, page: Page) -> Response:
     workflows = services_of(request).workflows
-    return reply(await workflows.list_versions(caller_of(request), workflow_id, cursor, limit))
+    return reply(await workflows.list_versions(caller_of(request), workflow_id, page))
 
 
 @router.get(

@@ -50,8 +50,10 @@ SELECT workflow_id, version, name, description, is_active, created_at, updated_a
   FROM workflow_definitions
  WHERE workspace = $1 AND (created_at, workflow_id) > ($2::timestamptz, $3)
    AND ($4::text[] IS NULL OR workflow_id = ANY ($4))
- ORDER BY created_at, workflow_id
- LIMIT $5;
+   AND ($5::timestamptz IS NULL OR created_at >= $5)
+   AND ($6::timestamptz IS NULL OR created_at < $6)
+ ORDER BY created_at ASC, workflow_id ASC
+ LIMIT $7;
 
 -- name: read_version
 SELECT workflow_id, version, name, description, nodes, connections, triggers, created_by,
@@ -62,9 +64,12 @@ SELECT workflow_id, version, name, description, nodes, connections, triggers, cr
 -- name: list_versions
 SELECT workflow_id, version, name, created_by, created_at
   FROM workflow_versions
- WHERE workspace = $1 AND workflow_id = $2 AND version > $3
- ORDER BY version
- LIMIT $4;
+ WHERE workspace = $1 AND workflow_id = $2
+   AND (version) > ($3::bigint)
+   AND ($4::timestamptz IS NULL OR created_at >= $4)
+   AND ($5::timestamptz IS NULL OR created_at < $5)
+ ORDER BY version ASC
+ LIMIT $6;
 
 -- name: read_graphs
 SELECT workspace, workflow_id, version, nodes, connections

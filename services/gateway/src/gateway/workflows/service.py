@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from gateway.audit.origins import origin_of
 from gateway.auth.schemas import Principal
 from gateway.credentials.references import AccountRules
-from gateway.paging import Cursor, cut_page, read_cursor, read_number
+from gateway.paging import Asked, Cursor, cut_page
 from gateway.problems import access_denied, invalid, moved_on, not_found
 from gateway.repeats import Once, Repeated
 from gateway.workflows.schemas import (
-    MOST_VERSIONS,
     VersionPage,
     WorkflowDraft,
     WorkflowPage,
@@ -73,13 +72,11 @@ class Workflows:
             raise access_denied()
         return view
 
-    async def list_workflows(self, caller: Principal, after: Cursor, limit: int) -> WorkflowPage:
+    async def list_workflows(self, caller: Principal, asked: Asked) -> WorkflowPage:
         """A page of the workspace's workflows that the caller may use."""
-        found = await self._store.list_workflows(
-            caller.workspace, after, caller.workflow_ids, limit + 1
-        )
+        found = await self._store.list_workflows(caller.workspace, caller.workflow_ids, asked)
         items, cursor = cut_page(
-            found, limit, lambda each: Cursor(each.created_at, each.workflow_id)
+            found, asked.limit, lambda each: Cursor(each.created_at, each.workflow_id)
         )
         return WorkflowPage(items=list(items), next_cursor=cursor)
 
@@ -94,16 +91,12 @@ class Workflows:
         await self.require(caller, workflow_id)
         raise not_found(f"The workflow has no version {version}.")
 
-    async def list_versions(
-        self, caller: Principal, workflow_id: str, cursor_text: str | None, limit: int
-    ) -> VersionPage:
+    async def list_versions(self, caller: Principal, workflow_id: str, asked: Asked) -> VersionPage:
         """A page of a workflow's versions."""
         await self.require(caller, workflow_id)
-        after = read_number(read_cursor(cursor_text), most=MOST_VERSIONS)
-        key = VersionKey(caller.workspace, workflow_id, after)
-        found = await self._store.list_versions(key, limit + 1)
+        found = await self._store.list_versions(caller.workspace, workflow_id, asked)
         items, cursor = cut_page(
-            found, limit, lambda each: Cursor(each.created_at, str(each.version))
+            found, asked.limit, lambda each: Cursor(each.created_at, str(each.version))
         )
         return VersionPage(items=list(items), next_cursor=cursor)
 

@@ -11,7 +11,7 @@ from mirsal_runtime.queries import load_queries
 
 from gateway.audit.entries import Action, Entry, Origin
 from gateway.audit.store import change
-from gateway.paging import Cursor
+from gateway.paging import Asked, BothWays
 from gateway.repeats import Once
 from gateway.store import Database
 from gateway.workflows.schemas import (
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
 
 _SQL = load_queries("gateway.workflows")
+_LIST, _LIST_VERSIONS = BothWays.of(_SQL["list"]), BothWays.of(_SQL["list_versions"])
 
 
 class VersionKey(NamedTuple):
@@ -88,13 +89,15 @@ class WorkflowStore:
         )
 
     async def list_workflows(
-        self, workspace: str, after: Cursor, granted: Collection[str] | None, limit: int
+        self, workspace: str, granted: Collection[str] | None, asked: Asked
     ) -> list[WorkflowSummary]:
-        """Workflows, oldest first; of those that are granted, unless that is None."""
+        """A page of workflows, and one more; of those that are granted, unless that is None."""
         among = None if granted is None else list(granted)
         rows = await self._database.fetch_in(
-            workspace, _SQL["list"], workspace, after.at, after.id, among, limit
-        )
+            workspace,
+            _LIST.for_page(asked),
+            workspace, *asked.after, among, asked.since, asked.until, asked.limit + 1,
+        )  # fmt: skip
         return [WorkflowSummary(**row) for row in rows]
 
     async def read_version(self, key: VersionKey) -> WorkflowVersion | None:
@@ -102,9 +105,15 @@ class WorkflowStore:
         row = await self._database.fetch_row_in(key.workspace, _SQL["read_version"], *key)
         return None if row is None else WorkflowVersion(**_members(row))
 
-    async def list_versions(self, key: VersionKey, limit: int) -> list[VersionSummary]:
-        """The versions after that of `key`, oldest first."""
-        rows = await self._database.fetch_in(key.workspace, _SQL["list_versions"], *key, limit)
+    async def list_versions(
+        self, workspace: str, workflow_id: str, asked: Asked
+    ) -> list[VersionSummary]:
+        """A page of versions, and one more."""
+        rows = await self._database.fetch_in(
+            workspace,
+            _LIST_VERSIONS.for_page(asked),
+            workspace, workflow_id, asked.number, asked.since, asked.until, asked.limit + 1,
+        )  # fmt: skip
         return [VersionSummary(**row) for row in rows]
 
     async def read_graphs(self, keys: Sequence[VersionKey]) -> list[Graph]:
