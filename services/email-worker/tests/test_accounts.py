@@ -9,7 +9,7 @@ from email_worker.accounts import settings_for
 from email_worker.mailer import open_mailer
 from email_worker.settings import SmtpSettings
 from mirsal_contracts.credentials import ACCOUNT, Account
-from mirsal_runtime.failures import ActionRequired
+from mirsal_runtime.failures import ActionRequired, AttemptFailure
 from mirsal_testing.simulators.smtp import SmtpSimulator
 
 MakeSettings = Callable[..., SmtpSettings]
@@ -64,3 +64,16 @@ async def test_an_account_reaches_no_private_network_unless_the_installation_say
     own = make_settings(25, PRIVATE_HOSTS="true")
     async with open_mailer(settings_for(theirs, own)) as mailer:
         await mailer.check()
+
+
+async def test_what_is_wrong_with_an_account_is_said_in_its_own_words(
+    server: SmtpSimulator, make_settings: MakeSettings
+) -> None:
+    """The simulator offers no STARTTLS."""
+    theirs = account(host="localhost", port=server.port, tls="starttls")
+    settings = settings_for(theirs, make_settings(25, PRIVATE_HOSTS="true"))
+    async with open_mailer(settings) as mailer:
+        with pytest.raises(AttemptFailure, match="correct the credential's tls"):
+            await mailer.check()
+    assert settings.point_to("HOST", "PORT") == "the credential's host, port"
+    assert make_settings(25).point_to("HOST", "PORT") == "MIRSAL_SMTP_HOST, _PORT"

@@ -93,7 +93,7 @@ async def read(gateway: Gateway, path: str, **query: Any) -> dict[str, Any]:
 async def read_all(gateway: Gateway, path: str, **query: Any) -> list[Any]:
     """All items, two a page."""
     page = await read(gateway, path, limit=2, **query)
-    items = page["items"]
+    items: list[Any] = page["items"]
     while page["nextCursor"] is not None:
         assert len(page["items"]) == 2
         page = await read(gateway, path, limit=2, cursor=page["nextCursor"], **query)

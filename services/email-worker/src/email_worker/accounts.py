@@ -79,6 +79,7 @@ def settings_for(account: Account, own: SmtpSettings) -> SmtpSettings:
         "MIRSAL_SMTP_FROM": account.from_address,
         "from_name": account.from_name,
         "public_only": not own.private_hosts,
+        "is_credential": True,
     }
     del given["from_address"]
     try:

@@ -124,7 +124,7 @@ class Mailer:
 
     async def _address(self, connection: SMTP, mail: Mail) -> SMTP:
         try:
-            await smtp.address(connection, mail)
+            await smtp.address(connection, self.settings, mail)
         except AttemptFailure:
             await self._withdraw(connection)
             raise

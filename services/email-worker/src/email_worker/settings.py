@@ -43,6 +43,15 @@ class SmtpSettings(BaseSettings):
     command_seconds: PositiveFloat = 10.0
     private_hosts: bool = False
     public_only: bool = False
+    is_credential: bool = False
+    """They are a workspace's credential: who reads an error cannot see the environment."""
+
+    def point_to(self, *names: str) -> str:
+        """What to look at, for errors: variables of the environment, or members of a credential's
+        account. `names` are those of variables after their prefix."""
+        if not self.is_credential:
+            return f"MIRSAL_SMTP_{', _'.join(names)}"
+        return f"the credential's {', '.join(name.lower() for name in names)}"
 
     @property
     def place(self) -> str:

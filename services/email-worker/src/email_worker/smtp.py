@@ -49,14 +49,14 @@ async def connect(settings: SmtpSettings, tls: ssl.SSLContext | None) -> SMTP:
                 await connection.connect(port=port)
             await _greet(connection)
             if settings.tls == "starttls":
-                await _start_tls(connection)
+                await _start_tls(connection, settings)
             if settings.username:
                 stage = Stage.LOGIN
                 await _log_in(connection, settings)
     except SMTPResponseException as error:
         connection.close()
         # Without its cause: a server may repeat what it was sent, and that was a password.
-        raise _refusal(stage, error) from None
+        raise _refusal(stage, error, settings) from None
     except NotPublic as error:
         connection.close()
         raise ActionRequired(
@@ -64,14 +64,14 @@ async def connect(settings: SmtpSettings, tls: ssl.SSLContext | None) -> SMTP:
         ) from None
     except (SMTPException, OSError) as error:
         connection.close()
-        raise _unreachable(error) from error
+        raise _unreachable(error, settings) from error
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-async def address(connection: SMTP, mail: Mail) -> None:
+async def address(connection: SMTP, settings: SmtpSettings, mail: Mail) -> None:
     """MAIL and RCPT: have the sender and all recipients accepted.
 
     One refused recipient refuses the mail, and the error names the member of the config. Raises
@@ -88,7 +88,7 @@ async def address(connection: SMTP, mail: Mail) -> None:
     except SMTPResponseException as error:
         if error.code < REFUSED:
             connection.close()
-        raise _refusal(stage, error, field) from error
+        raise _refusal(stage, error, settings, field) from error
     except SMTPException as error:
         raise RetryableError("smtp_disconnected", f"no answer at {stage.value}: {error}") from error
 
@@ -135,10 +135,11 @@ async def _greet(connection: SMTP) -> None:
         await connection.helo()
 
 
-async def _start_tls(connection: SMTP) -> None:
+async def _start_tls(connection: SMTP, settings: SmtpSettings) -> None:
     if not connection.supports_extension("starttls"):
         raise ActionRequired(
-            "smtp_tls_unavailable", "the mail server offers no STARTTLS: correct MIRSAL_SMTP_TLS"
+            "smtp_tls_unavailable",
+            f"the mail server offers no STARTTLS: correct {settings.point_to('TLS')}",
         )
     await connection.starttls()
     await connection.ehlo()
@@ -148,7 +149,8 @@ async def _log_in(connection: SMTP, settings: SmtpSettings) -> None:
     if not connection.supported_auth_methods:
         raise ActionRequired(
             "smtp_login_unavailable",
-            "the mail server offers no login that we know: correct MIRSAL_SMTP_USERNAME or _TLS",
+            "the mail server offers no login that we know: correct "
+            + settings.point_to("USERNAME", "TLS"),
         )
     await connection.login(settings.username, settings.password.get_secret_value())
 
@@ -170,27 +172,34 @@ def _options_for(connection: SMTP, mail: Mail) -> list[str]:
     return [*options, "SMTPUTF8"]
 
 
-def _refusal(stage: Stage, error: SMTPResponseException, field: str = "") -> AttemptFailure:
+def _refusal(
+    stage: Stage, error: SMTPResponseException, settings: SmtpSettings, field: str = ""
+) -> AttemptFailure:
     if error.code < 0:
         return RetryableError(
             "smtp_protocol",
-            f"{stage.value} was answered with something that is not SMTP: check MIRSAL_SMTP_HOST, "
-            "_PORT and _TLS",
+            f"{stage.value} was answered with something that is not SMTP: check "
+            + settings.point_to("HOST", "PORT", "TLS"),
         )
     if error.code < REFUSED:
         return RetryableError("smtp_protocol", f"{stage.value} was answered with {error.code}")
     return failure_of(stage, error.code, error.message, field=field)
 
 
-def _unreachable(error: Exception) -> AttemptFailure:
+def _unreachable(error: Exception, settings: SmtpSettings) -> AttemptFailure:
     for each in (error, error.__cause__):
         if isinstance(each, ssl.SSLError) and each.reason in _NOT_OUR_SERVER:
             return ActionRequired(
                 "smtp_tls_refused",
-                "no TLS with the mail server: check MIRSAL_SMTP_HOST, _PORT, _TLS and _CA_FILE. "
-                f"{each.reason}",
+                f"no TLS with the mail server: check {_names_of_tls(settings)}. {each.reason}",
             )
     return RetryableError("smtp_unreachable", f"the mail server cannot be reached: {error}")
+
+
+def _names_of_tls(settings: SmtpSettings) -> str:
+    """A credential has no certificates of its own: its server's must be publicly trusted."""
+    own = () if settings.is_credential else ("CA_FILE",)
+    return settings.point_to("HOST", "PORT", "TLS", *own)
 
 
 _NOT_OUR_SERVER = frozenset({"CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER"})

@@ -107,7 +107,11 @@ MEANINGS: Mapping[int, Meaning] = {
     137000: _RECIPIENT,
 }
 # The Graph API's "no such object": the number's id or its token is wrong, for every lead.
-_NO_SUCH_NUMBER = Meaning(Remedy.ACT, "check MIRSAL_WHATSAPP_PHONE_NUMBER_ID and the token")
+_NO_SUCH_NUMBER = Meaning(
+    Remedy.ACT,
+    "check the number's id and the token (the credential's, or else "
+    "MIRSAL_WHATSAPP_PHONE_NUMBER_ID and _TOKEN)",
+)
 
 
 def failure_of(
