@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import asyncpg
+import httpx
 import pytest
 from mirsal_testing.stack import Stack
 from mirsal_testing.storm.records import open_records
@@ -128,3 +130,23 @@ async def test_a_broker_that_dies_again_and_again_leaves_nobody_deaf(stack: Stac
         assert stack.starts("kafka") == starts + RESTARTS
 
     await run_through(stack, "restarted", restart)
+
+
+async def test_who_waits_for_others_lives_and_is_not_ready(stack: Stack) -> None:
+    """A restart would cure nothing: liveness is about the process alone."""
+    urls = {
+        name: url
+        for name, url in stack.environment.items()
+        if name.endswith("_HEALTH_URL") and "WEBHOOK" not in name
+    }
+    assert len(urls) >= 6
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as client, asyncio.timeout(60):
+        stack.pause("kafka")
+        try:
+            for name, url in urls.items():
+                while (await client.get(f"{url}/ready")).status_code == HTTPStatus.OK:
+                    await asyncio.sleep(0.1)
+                assert (await client.get(f"{url}/health")).json() == {"status": "alive"}, name
+        finally:
+            stack.resume("kafka")
+    await stack.wait_ready()

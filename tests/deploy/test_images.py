@@ -1,23 +1,43 @@
 """What `make images` runs."""
 
 import pytest
-from mirsal_deploy.images import build_command, main
+from mirsal_deploy.images import Revision, build_command, main, read_size, size_fault
 from mirsal_deploy.places import ROOT, version_of
+
+BUILT = Revision("abc", "17")
 
 
 def test_the_image_is_the_one_that_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MIRSAL_BASE_IMAGE", raising=False)
-    command = build_command(["docker", "build"], "email-worker", "abc")
+    command = build_command(["docker", "build"], "email-worker", BUILT)
     image = f"mirsal/email-worker:{version_of(ROOT, 'email-worker')}"
     assert command == [
         *("docker", "build", "--build-arg", "REVISION=abc"),
+        *("--build-arg", "SOURCE_DATE_EPOCH=17"),
         *("-f", "services/email-worker/Dockerfile", "-t", image, "."),
     ]
 
 
 def test_another_base_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIRSAL_BASE_IMAGE", "localhost/python:3.11")
-    assert "BASE=localhost/python:3.11" in build_command(["docker", "build"], "gateway", "abc")
+    assert "BASE=localhost/python:3.11" in build_command(["docker", "build"], "gateway", BUILT)
+
+
+def test_the_time_of_the_commit_is_the_images() -> None:
+    command = build_command(["/usr/bin/buildah", "build"], "gateway", BUILT)
+    assert command[:4] == ["/usr/bin/buildah", "build", "--timestamp", "17"]
+
+
+def test_an_image_may_not_be_big() -> None:
+    said = '[{"names": ["localhost/mirsal/gateway:0.1.0"], "size": "225 MB"}]'
+    assert read_size(["buildah", "build"], said) == 225
+    assert read_size(["buildah"], '[{"size": "1.5 GB"}]') == 1500
+    assert read_size(["/usr/bin/docker", "build"], "225000000\n") == 225
+    assert size_fault("gateway", 249) is None
+    said = f"mirsal/gateway:{version_of(ROOT, 'gateway')} has 251 MB, and may have 250"
+    assert size_fault("gateway", 251) == said
+    assert size_fault("code-runner", 291) is None
+    assert size_fault("code-runner", 341) is not None
 
 
 def test_a_wrong_name_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from mirsal_runtime.settings import RuntimeSettings
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import apply_topics
 from mirsal_testing.servers.server import Server
-from orchestrator.intake import Intake, watch
+from orchestrator.intake import Intake, loop, watch
 from orchestrator.intake.memory import Memory
 from orchestrator.intake.patience import Wait
 from orchestrator.intake.records import Record
@@ -70,6 +70,21 @@ class Desk(Settler):
             while len(self.begun) < count:
                 self.news.clear()
                 await self.news.wait()
+
+
+class Patient(Settler):
+    """Waits for a server, again and again, for longer than a hang takes."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(RunStore(pool, DatabaseClock(), instance="patient"), Silent())
+        self.waited = asyncio.Event()
+
+    async def settle(self, records: Iterable[Record], wait: Wait) -> datetime | None:
+        for _ in range(20):
+            await wait(0.05)
+        self.waited.set()
+        while True:
+            await wait(0.05)
 
 
 class Silent:
@@ -168,7 +183,7 @@ async def test_it_ends_even_if_a_cancellation_is_swallowed(
 
 
 async def test_a_lane_that_waits_holds_up_no_other_and_is_waited_for_at_the_end(
-    settings: RuntimeSettings, pool: Pool
+    settings: RuntimeSettings, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desks = [Desk(pool, is_open=False), Desk(pool, is_open=True)]
     stop = asyncio.Event()
@@ -187,6 +202,9 @@ async def test_a_lane_that_waits_holds_up_no_other_and_is_waited_for_at_the_end(
         await desks[1].wait_begun(count + 1)
     assert len(desks[0].begun) == held
     assert desks[0].ended == []
+    assert intake.find_hang() is None
+    monkeypatch.setattr(loop, "HANG_SECONDS", 0.01)
+    assert "a batch has been under way" in str(intake.find_hang()), "it neither ends nor waits"
     stop.set()
     await asyncio.sleep(0.5)
     assert not running.done(), "it ended before its batch"
@@ -194,8 +212,25 @@ async def test_a_lane_that_waits_holds_up_no_other_and_is_waited_for_at_the_end(
     async with asyncio.timeout(20):
         await running
     assert len(desks[0].ended) == held
+    assert intake.find_hang() is None
     numbers = [{record.partition for record in desk.begun} for desk in desks]
     assert not numbers[0] & numbers[1], "both lanes had records of one partition number"
+
+
+async def test_a_batch_that_waits_for_a_server_is_no_hang(
+    settings: RuntimeSettings, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "HANG_SECONDS", 0.5)
+    patient, stop = Patient(pool), asyncio.Event()
+    intake = Intake(settings, [patient], expect=lambda _: None)
+    running = asyncio.create_task(intake.run(stop))
+    await send(settings, Outgoing(NODE_STATUSES_V1.name, "key", b"{}", []))
+    async with asyncio.timeout(20):
+        await patient.waited.wait()
+    assert intake.find_hang() is None
+    stop.set()
+    async with asyncio.timeout(20):
+        await running
 
 
 async def test_a_deaf_partition_is_noticed_though_others_are_read(reader: Reader) -> None:

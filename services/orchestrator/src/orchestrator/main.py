@@ -8,6 +8,7 @@ from mirsal_runtime.broker import Publisher
 from mirsal_runtime.health import Check, HealthServer
 from mirsal_runtime.postgres import open_pool
 from mirsal_runtime.process import run_process
+from mirsal_runtime.standstill import Standstill
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent
 
@@ -48,7 +49,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
     intake = Intake(settings, settlers, expect=poller.expect, batch_records=settings.batch_records)
     letters = stores[0].letters
     index = LetterIndex(settings, letters, unclaimed_by=settings.unclaimed_letters_to)
-    health = HealthServer(settings, checks=_checks(settings, pool, intake))
+    health = HealthServer(settings, checks=_checks(settings, pool, intake), alive=intake.find_hang)
     try:
         await health.start()
         # One that ends by a fault of its own ends the process: whoever started it starts another.
@@ -75,6 +76,7 @@ def _checks(settings: OrchestratorSettings, pool: Pool, intake: Intake) -> dict[
         "database": reach_database,
         "topics": TopicsPresent(settings, TOPICS),
         "assignment": have_partitions,
+        "lag": Standstill([topic.name for topic in TOPICS]),
     }
 
 

@@ -28,6 +28,7 @@ from mirsal_runtime.process import run_process
 from mirsal_runtime.reporting import Outbox, Reporter
 from mirsal_runtime.serving import Server
 from mirsal_runtime.settings import ConnectorSettings
+from mirsal_runtime.standstill import Standstill
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent
 from mirsal_runtime.upkeep import keep_ledger_small, settle_orphans
@@ -223,7 +224,13 @@ class App:
         async def topics() -> str | None:
             return None if self._parts is None else await self._topics()
 
-        return {"process": process, "ledger": ledger, "commands": commands, "topics": topics}
+        return {
+            "process": process,
+            "ledger": ledger,
+            "commands": commands,
+            "topics": topics,
+            "lag": Standstill([COMMANDS[self._connector.name].name]),
+        }
 
     def _dead(self) -> str | None:
         return None if self._parts is None else self._parts.consumption.dead()

@@ -6,6 +6,7 @@ or Kafka the next one decides.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -30,6 +31,7 @@ POLL_MILLISECONDS = 500
 JOIN_SECONDS = 30.0
 REVOKE_SECONDS = 2.0
 REBUILD_SECONDS = 0.5
+HANG_SECONDS = 180.0
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +63,7 @@ class Intake:
         self._closing: asyncio.Task[None] | None = None
         self._drained = [0] * len(settlers)
         self._replaced = Complaint("consumer_replaced")
+        self._begun_at: dict[int, float] = {}
         self.has_assignment = False
         """Whether the group has given this process its partitions, which may be none."""
 
@@ -80,6 +83,14 @@ class Intake:
                 await self._closing
         if not consuming.cancelled():
             consuming.result()
+
+    def find_hang(self) -> str | None:
+        """Why only a restart would help, for liveness: a batch that neither ends nor waits for a
+        server, though each of its calls has a deadline."""
+        oldest = min(self._begun_at.values(), default=None)
+        if oldest is None or time.monotonic() - oldest < HANG_SECONDS:
+            return None
+        return f"a batch has been under way for {time.monotonic() - oldest:.0f} s"
 
     async def _keep_consuming(self) -> None:
         """A consumer that failed, or went deaf, is replaced by a new one."""
@@ -151,10 +162,11 @@ class Intake:
         records = [record for each in batch.values() for record in each]
         generation = offsets.generation
         self._under_way += 1
+        self._begun_at[lane] = time.monotonic()
         self._idle.clear()
         try:
             wake_at = await self._settlers[lane].settle(
-                records, partial(self._wait, offsets, generation)
+                records, partial(self._wait, lane, offsets, generation)
             )
             offsets.mark(batch, generation)
             if wake_at is not None:
@@ -163,6 +175,7 @@ class Intake:
             log.info("batch_given_up", records=len(records))
         finally:
             self._under_way -= 1
+            del self._begun_at[lane]
             if not self._under_way:
                 self._idle.set()
 
@@ -175,8 +188,10 @@ class Intake:
         """How often every lane took all that there was for it."""
         return min(self._drained)
 
-    async def _wait(self, offsets: Offsets, generation: int, seconds: float) -> None:
+    async def _wait(self, lane: int, offsets: Offsets, generation: int, seconds: float) -> None:
         """Wait within a batch read under `generation`; raises `BatchGivenUp`."""
+        # Servers that are away are no hang: this process does what it can.
+        self._begun_at[lane] = time.monotonic()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
