@@ -23,7 +23,7 @@ from mirsal_testing.storm.clients import Clients
 from mirsal_testing.storm.records import open_records
 from mirsal_testing.storm.scene import LEADS, NODES, prepare
 from mirsal_testing.storm.verdict import judge
-from mirsal_testing.webhook_receiver import Receiver
+from mirsal_testing.webhook_receiver import Receiver, Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -34,6 +34,8 @@ MESSAGES, ROWS = "rolled-messages", "rolled-rows"
 SPREADSHEET, TAB = "rolled", "Rows"
 TOLD = "/told"
 LOOK_SECONDS = 0.05
+# So that deliveries are under way whenever somebody looks.
+REPLY_SECONDS = 0.1
 PYTHON = (
     "import time\ndef main(input):\n    time.sleep(0.05)\n    return {'said': input['name'] + '!'}"
 )
@@ -170,6 +172,7 @@ class Traffic:
 async def open_traffic(stack: Stack) -> AsyncIterator[Traffic]:
     """Traffic that is ready to flow: leads, workflows and the endpoint are there."""
     async with Receiver() as receiver:
+        receiver.replies[TOLD] = [Reply(seconds=REPLY_SECONDS)]
         messages = await prepare(stack, MESSAGES)
         async with RestClient(stack.url, stack.api_key) as api:
             await api.publish(ROWS, ROWS_DEFINITION)
