@@ -208,7 +208,7 @@ def _settings(stack: Mapping[str, str], kept: Remembered) -> dict[str, str]:
         "MIRSAL_STATE_DIR": "/var/lib/mirsal",
         "MIRSAL_GOOGLE_CREDENTIALS_FILE": "/run/google.json",
         "MIRSAL_CODE_BOXES": "2",
-        "MIRSAL_WEBHOOK_KEYS": f"smoke:{b64encode(secrets.token_bytes(32)).decode()}",
+        "MIRSAL_VAULT_KEYS": f"smoke:{b64encode(secrets.token_bytes(32)).decode()}",
         "MIRSAL_ID_SECRET": secrets.token_urlsafe(48),
         "MIRSAL_API_KEY_PEPPER": secrets.token_urlsafe(48),
         "MIRSAL_API_KEY": generate_key(),

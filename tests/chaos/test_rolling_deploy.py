@@ -11,6 +11,8 @@ import os
 import random
 import sys
 import time
+from base64 import b64encode
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +45,8 @@ FAULTS_SHOWN = 10
 # A connection that the client had kept may close in the moment in which it is used again.
 CUTS_A_GATEWAY = 2
 SETTINGS = {
+    # Of an installation that the last release made, whose workers read nothing else.
+    "MIRSAL_WEBHOOK_KEYS": f"own:{b64encode(token_bytes(32)).decode()}",
     "MIRSAL_RATE_LIMIT_PER_MINUTE": "0",
     "MIRSAL_GATEWAYS": "2",
     "MIRSAL_ORCHESTRATORS": "2",

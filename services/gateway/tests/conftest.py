@@ -5,7 +5,6 @@ import os
 import secrets
 import subprocess
 import sys
-from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -226,7 +225,6 @@ def make_settings(
         "topic_prefix": topic_prefix,
         "api_key_pepper": SecretStr(secrets.token_hex(32)),
         "id_secret": SecretStr(secrets.token_hex(32)),
-        "webhook_keys": SecretStr(f"test:{b64encode(secrets.token_bytes(32)).decode()}"),
         "vault_keys": SecretStr(write_new_key("test-1")),
         "rate_limit_per_minute": 0,
         "bad_keys_per_minute": 0,

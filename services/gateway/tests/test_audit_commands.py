@@ -1,7 +1,8 @@
 """`mirsal audit` on a log that somebody with all rights on the database has tampered with."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
 import asyncpg
 import orjson
@@ -10,6 +11,7 @@ from gateway.audit.chain import BEGINNING
 from gateway.audit.entries import Action
 from gateway.auth.access import Role
 from gateway.cli import app
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from services.gateway.tests.conftest import Gateway
@@ -103,6 +105,27 @@ async def test_what_was_done_to_a_row_is_found(logged: Gateway, how: str) -> Non
         assert "findings" in done.stdout
     finally:
         await tamper(logged, "DELETE FROM gateway.audit_log WHERE workspace IN ($1, 'elsewhere')")
+
+
+async def test_the_heads_that_gateways_log_show_that_a_log_was_cut_off(gateway: Gateway) -> None:
+    with capture_logs() as lines:
+        answer = await gateway.client.put("/api/automation/lead/l", json={"name": "L"})
+        assert answer.status_code == 201
+        async with asyncio.timeout(20):
+            while not (heads := heads_in(lines, gateway.workspace)):
+                await asyncio.sleep(0.05)
+    assert (await mirsal(gateway, "verify", "--workspace", gateway.workspace)).exit_code == 0
+    await tamper(gateway, "DELETE FROM gateway.audit_log WHERE workspace = $1")
+    known = ("--workspace", gateway.workspace, "--known", heads[-1])
+    assert (await mirsal(gateway, "verify", *known)).exit_code == 1
+
+
+def heads_in(lines: list[MutableMapping[str, Any]], workspace: str) -> list[str]:
+    return [
+        each["head"]
+        for each in lines
+        if each["event"] == "audit_head" and each["workspace"] == workspace
+    ]
 
 
 async def test_a_log_that_was_cut_off_differs_from_the_head_that_was_noted(

@@ -6,9 +6,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from gateway.auth.access import Role
+from gateway.settings import GatewaySettings
+from mirsal_runtime.vault.keys import GivenKeys, write_new_key
 from mirsal_runtime.webhook_secrets import SecretSealer, SecretUnreadable
+from pydantic import SecretStr
 
-from services.gateway.tests.conftest import Gateway, MakeSettings, open_gateway
+from services.gateway.tests.conftest import Gateway, MakeSettings, open_gateway, run_module
+from services.gateway.tests.processes import environment_of
 
 WEBHOOKS = "/api/automation/webhooks"
 WEBHOOK = "/api/automation/webhook/"
@@ -67,14 +71,52 @@ async def test_a_secret_is_shown_once_and_stored_sealed(gateway: Gateway) -> Non
         "SELECT secret FROM gateway.webhook_endpoints WHERE id = $1", UUID(made["webhookId"])
     )
     assert secret.encode() not in sealed
-    sealer = SecretSealer(gateway.settings.webhook_keys)
-    assert sealer.open(sealed, gateway.workspace, UUID(made["webhookId"])) == secret
+    sealer = sealer_of(gateway.settings)
+    assert await sealer.open(sealed, gateway.workspace, UUID(made["webhookId"])) == secret
     with pytest.raises(SecretUnreadable):
-        sealer.open(sealed, "another", UUID(made["webhookId"]))
+        await sealer.open(sealed, "another", UUID(made["webhookId"]))
     with pytest.raises(SecretUnreadable):
-        sealer.open(sealed, gateway.workspace, uuid4())
+        await sealer.open(sealed, gateway.workspace, uuid4())
     with pytest.raises(SecretUnreadable):
-        sealer.open(sealed[:-1] + b"x", gateway.workspace, UUID(made["webhookId"]))
+        await sealer.open(sealed[:-1] + b"x", gateway.workspace, UUID(made["webhookId"]))
+
+
+def sealer_of(settings: GatewaySettings, own_keys: str = "") -> SecretSealer:
+    return SecretSealer(GivenKeys(settings.vault_keys), SecretStr(own_keys))
+
+
+async def test_secrets_of_the_release_before_are_taken_over_and_keys_rotated(
+    gateway: Gateway, make_settings: MakeSettings
+) -> None:
+    """While it has keys of its own a gateway seals with them, for workers of the release before."""
+    own = write_new_key("own")
+    async with open_gateway(make_settings(webhook_keys=SecretStr(own))) as before:
+        old = await make(before)
+        path = f"{WEBHOOK}{old['webhookId']}/rotate"
+        new = (await before.client.post(path, json={"overlapHours": 2})).json()
+        place = (before.workspace, UUID(old["webhookId"]))
+        read = "SELECT secret, previous_secret FROM gateway.webhook_endpoints WHERE id = $1"
+        sealed = await gateway.sql.fetchrow(read, place[1])
+        assert sealed is not None
+        assert [each[:4] for each in sealed] == [b"own:", b"own:"]
+        given = environment_of(before.settings)
+        assert run_module("gateway.cli", "vault", "rotate", **given) == "wrapped anew: 0\n"
+        taken = run_module("gateway.cli", "vault", "take-webhooks", **given)
+        assert taken == "wrapped anew: 1\n"
+        settings = make_settings()
+        other = write_new_key("second")
+        keys = f"{other},{settings.vault_keys.get_secret_value()}"
+        turned = {**given, "MIRSAL_WEBHOOK_KEYS": "", "MIRSAL_VAULT_KEYS": keys}
+        assert int(run_module("gateway.cli", "vault", "rotate", **turned).split()[-1]) >= 1
+        sealed = await gateway.sql.fetchrow(read, place[1])
+        assert sealed is not None
+        assert {each[:8] for each in sealed} == {b"\x02second:"}
+        sealer = SecretSealer(GivenKeys(SecretStr(other)), SecretStr(""))
+        opened = [await sealer.open(each, *place) for each in sealed]
+        assert opened == [new["secret"], old["secret"]]
+        # Back to the key that the other tests have.
+        back = {**turned, "MIRSAL_VAULT_KEYS": ",".join(reversed(keys.split(",")))}
+        run_module("gateway.cli", "vault", "rotate", **back)
 
 
 async def test_a_rotated_secret_signs_beside_the_new_one_for_a_while(gateway: Gateway) -> None:
@@ -89,8 +131,8 @@ async def test_a_rotated_secret_signs_beside_the_new_one_for_a_while(gateway: Ga
         UUID(made["webhookId"]),
     )
     assert row is not None
-    sealer = SecretSealer(gateway.settings.webhook_keys)
-    opened = [sealer.open(each, gateway.workspace, UUID(made["webhookId"])) for each in row]
+    sealer = sealer_of(gateway.settings)
+    opened = [await sealer.open(each, gateway.workspace, UUID(made["webhookId"])) for each in row]
     assert opened == [rotated["secret"], made["secret"]]
     at_once = (await gateway.client.post(path, json={"overlapHours": 0})).json()
     assert at_once["previousSecretUntil"] is None
@@ -227,5 +269,5 @@ async def test_a_workspace_has_so_many_and_an_installation_needs_a_key(
     for _ in range(50):
         await make(gateway)
     assert (await gateway.client.post(WEBHOOKS, json=DRAFT)).status_code == 409
-    async with open_gateway(make_settings(webhook_keys="")) as keyless:
+    async with open_gateway(make_settings(vault_keys="")) as keyless:
         assert (await keyless.client.post(WEBHOOKS, json=DRAFT)).status_code == 503

@@ -69,7 +69,7 @@ def make_settings(database_url: str) -> MakeSettings:
     """Settings of a worker that may call loopback, and tries again within tenths of seconds."""
     own: dict[str, Any] = {
         "DATABASE_URL": database_url,
-        "webhook_keys": KEYS,
+        "vault_keys": KEYS,
         "outbound_networks": "127.0.0.0/8",
         "webhook_call_seconds": 2.0,
         "webhook_retry_seconds": "0.1,0.2",

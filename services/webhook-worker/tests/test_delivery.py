@@ -1,13 +1,13 @@
 """A run ends, and its endpoint is told: signed, once, tried again, dead, sent again."""
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 import asyncpg
+from mirsal_runtime.vault.keys import write_new_key
 from mirsal_testing.webhook_receiver import Receiver, Reply
 from mirsal_testing.webhook_world import World
 from standardwebhooks import Webhook
@@ -179,8 +179,7 @@ async def test_a_secret_that_cannot_be_read_is_not_the_endpoints_fault(
     world: World, receiver: Receiver, work: Work
 ) -> None:
     endpoint = await world.add_endpoint(f"{receiver.url}/hook")
-    other = f"other:{b64encode(bytes(32)).decode()}"
-    async with work(webhook_keys=other, webhook_retry_seconds="0.05"):
+    async with work(vault_keys=write_new_key("other"), webhook_retry_seconds="0.05"):
         await world.put_run("succeeded")
         (row,) = await world.wait_until(endpoint, are("dead"))
     assert (row["last_error"], receiver.calls) == ("its secret cannot be read here", [])

@@ -87,7 +87,7 @@ async def start_worker(settings: WebhookSettings) -> asyncio.subprocess.Process:
         env={
             **os.environ,
             "DATABASE_URL": settings.database_url.get_secret_value(),
-            "MIRSAL_WEBHOOK_KEYS": settings.webhook_keys.get_secret_value(),
+            "MIRSAL_VAULT_KEYS": settings.vault_keys.get_secret_value(),
             "MIRSAL_OUTBOUND_NETWORKS": "127.0.0.0/8",
             # So its leases end soon.
             "MIRSAL_WEBHOOK_CALL_SECONDS": "0.3",

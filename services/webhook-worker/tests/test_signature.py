@@ -8,7 +8,14 @@ from uuid import UUID
 
 import pytest
 import time_machine
-from mirsal_runtime.webhook_secrets import KeysUnusable, SecretSealer, make_secret, sign
+from mirsal_runtime.vault.keys import GivenKeys, write_new_key
+from mirsal_runtime.webhook_secrets import (
+    KeysUnusable,
+    SecretSealer,
+    SecretUnreadable,
+    make_secret,
+    sign,
+)
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 from webhook_worker.message import make_body, make_headers
@@ -137,13 +144,45 @@ def test_our_signature_is_the_reference_s_to_the_byte() -> None:
     assert theirs == GOOD.signature
 
 
-def test_an_older_key_opens_and_the_first_one_seals() -> None:
+async def test_an_older_key_opens_and_the_first_one_seals() -> None:
+    """Also the keys that the vault's took the place of, by whoever has some."""
     owner = ("w", UUID(int=1))
     first, second = (f"{name}:{b64encode(name.encode() * 32).decode()}" for name in "ab")
-    old = SecretSealer(SecretStr(first))
-    both = SecretSealer(SecretStr(f"{second}, {first}"))
-    assert both.open(old.seal(SECRET, *owner), *owner) == SECRET
-    assert both.seal(SECRET, *owner).startswith(b"b:")
+    vault = GivenKeys(SecretStr(write_new_key("v")))
+    old = SecretSealer(vault, SecretStr(first))
+    both = SecretSealer(vault, SecretStr(f"{second}, {first}"))
+    assert await both.open(await old.seal(SECRET, *owner), *owner) == SECRET
+    assert (await both.seal(SECRET, *owner)).startswith(b"b:")
+    new = SecretSealer(vault, SecretStr(""))
+    sealed = await new.seal(SECRET, *owner)
+    assert sealed.startswith(b"\x02v:")
+    assert await both.open(sealed, *owner) == SECRET
+    with pytest.raises(SecretUnreadable, match="'a'"):
+        await new.open(await old.seal(SECRET, *owner), *owner)
+
+
+async def test_what_the_vault_sealed_opens_in_its_place_only() -> None:
+    place = ("w", UUID(int=1))
+    first, second = write_new_key("a"), write_new_key("b")
+    sealer = SecretSealer(GivenKeys(SecretStr(first)), SecretStr(""))
+    sealed = await sealer.seal(SECRET, *place)
+    assert SECRET.encode() not in sealed
+    for other in (("v", UUID(int=1)), ("w", UUID(int=2))):
+        with pytest.raises(SecretUnreadable, match="not sealed for"):
+            await sealer.open(sealed, *other)
+    with pytest.raises(SecretUnreadable, match="not sealed for"):
+        await sealer.open(sealed[:-1] + bytes([sealed[-1] ^ 1]), *place)
+    renamed = sealed.replace(b"\x02a:", b"\x02b:", 1)
+    both = SecretSealer(GivenKeys(SecretStr(f"{second},{first}")), SecretStr(""))
+    assert await both.open(sealed, *place) == SECRET
+    with pytest.raises(SecretUnreadable, match="not sealed for"):
+        await both.open(renamed, *place)
+    keyless = SecretSealer(GivenKeys(SecretStr("")), SecretStr(""))
+    assert "MIRSAL_VAULT_KEYS" in str(await keyless.check())
+    assert await sealer.check() is None
+    for work in (keyless.open(sealed, *place), keyless.seal(SECRET, *place)):
+        with pytest.raises(SecretUnreadable, match="MIRSAL_VAULT_KEYS"):
+            await work
 
 
 @pytest.mark.parametrize(
@@ -157,5 +196,5 @@ def test_an_older_key_opens_and_the_first_one_seals() -> None:
 )
 def test_keys_that_make_no_sense_end_the_start(keys: str) -> None:
     with pytest.raises(KeysUnusable) as refused:
-        SecretSealer(SecretStr(keys))
+        SecretSealer(GivenKeys(SecretStr("")), SecretStr(keys))
     assert keys not in str(refused.value)

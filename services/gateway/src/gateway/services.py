@@ -18,7 +18,7 @@ from mirsal_runtime.webhook_secrets import SecretSealer
 from starlette.requests import Request
 
 from gateway.audit.store import AuditStore
-from gateway.audit.trail import Trail
+from gateway.audit.trail import Trail, log_head
 from gateway.auth.admission import Door, Limits
 from gateway.auth.bearer import Bearer, Claims
 from gateway.auth.guard import PRINCIPAL
@@ -182,13 +182,14 @@ def _build_credentials(
 
 
 def _open_trail(stack: AsyncExitStack, own: Database) -> Trail:
-    trail = Trail(AuditStore(own))
+    trail = Trail(AuditStore(own, log_head))
     stack.callback(asyncio.create_task(trail.keep_chain()).cancel)
     return trail
 
 
 def _build_webhooks(settings: GatewaySettings, endpoints: WebhookStore) -> Webhooks:
-    sealer = SecretSealer(settings.webhook_keys)
+    keys = GivenKeys(settings.vault_keys, settings.vault_keys_file)
+    sealer = SecretSealer(keys, settings.webhook_keys)
     return Webhooks(endpoints, settings.outbound_rules, sealer)
 
 

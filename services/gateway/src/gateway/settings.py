@@ -1,7 +1,6 @@
 """The gateway's settings; what every process has is in `mirsal_runtime.settings`."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
@@ -31,10 +30,6 @@ class GatewaySettings(OutboundSettings):
 
     api_key_pepper: SecretStr
     id_secret: SecretStr
-
-    vault_keys: SecretStr = SecretStr("")
-    vault_keys_file: Path | None = None
-    """Key-encryption keys of the vault (`mirsal_runtime.vault.settings`)."""
 
     shared_accounts: str = EVERYBODY
     """Which workspaces' nodes may name no credential: `*`, or their names; empty: none."""

@@ -9,6 +9,7 @@ from mirsal_runtime.outbound import GuardedClient
 from mirsal_runtime.postgres import close_pool, open_pool
 from mirsal_runtime.process import run_process
 from mirsal_runtime.tasks import cancel
+from mirsal_runtime.vault.keys import GivenKeys
 from mirsal_runtime.webhook_secrets import SecretSealer
 
 from webhook_worker.looking import Looker
@@ -33,7 +34,8 @@ async def serve(settings: WebhookSettings, stop: asyncio.Event) -> None:
         statement_seconds=STATEMENT_SECONDS,
     )
     store = WebhookStore(pool)
-    sealer = SecretSealer(settings.webhook_keys)
+    keys = GivenKeys(settings.vault_keys, settings.vault_keys_file)
+    sealer = SecretSealer(keys, settings.webhook_keys)
     health = HealthServer(settings, checks={"database": store.check, "keys": sealer.check})
     try:
         await health.start()

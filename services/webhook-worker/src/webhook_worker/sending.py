@@ -111,7 +111,7 @@ class Sender:
     async def _call(self, delivery: Delivery) -> Answer:
         sealed = [delivery.secret, delivery.previous_secret]
         owner = (delivery.workspace, delivery.endpoint_id)
-        secrets = [self._sealer.open(each, *owner) for each in sealed if each is not None]
+        secrets = [await self._sealer.open(each, *owner) for each in sealed if each is not None]
         body = make_body(delivery)
         headers = make_headers(delivery, secrets, body, int(time.time()))
         return await self._client.post(delivery.url, body, headers)

@@ -116,10 +116,13 @@ class OutboundSettings(RuntimeSettings):
     `outbound_networks` (comma-separated, as in `127.0.0.0/8`) may be reached though they are not
     public, at any port: for development only. All else must be public, at `outbound_ports`.
 
-    `webhook_keys` seal the secrets of webhook endpoints: `id:base64 of 32 bytes`, separated by
-    commas. The first seals, all open. Without any there are no webhooks.
+    Secrets of webhook endpoints are sealed by the vault's keys (`mirsal_runtime.vault.settings`);
+    without any there are no webhooks. `webhook_keys` are those of releases before (`id:base64 of 32
+    bytes`, separated by commas): while there are some the first seals, and all open.
     """
 
+    vault_keys: SecretStr = SecretStr("")
+    vault_keys_file: Path | None = None
     webhook_keys: SecretStr = SecretStr("")
 
     outbound_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()

@@ -18,9 +18,16 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
+from mirsal_runtime.vault.keys import KeyKeeper, KeyUnknown, Wrapped
+from mirsal_runtime.vault.keys import KeysUnusable as VaultKeysUnusable
+from mirsal_runtime.vault.sealing import SealBroken
+
 PREFIX: Final = "whsec_"
 SECRET_BYTES: Final = 32
 KEY_BYTES: Final = 32
+BY_VAULT: Final = b"\x02"
+"""How a secret begins that the vault's keys sealed; then the key's id, a colon, and the rest."""
+_BROKEN: Final = "it was not sealed for this endpoint, or was changed since"
 _NONCE_BYTES: Final = 12
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -54,23 +61,31 @@ def sign(endpoint_secrets: Iterable[str], message_id: str, timestamp: int, body:
 
 
 class SecretSealer:
-    """Seals secrets with AES-256-GCM, each bound to its workspace and endpoint.
+    """Seals secrets by the vault's keys, each bound to its workspace and endpoint.
 
-    `keys` are `id:base64 of 32 bytes`, separated by commas or spaces; the first seals, all open.
-    Raises `KeysUnusable`.
+    `own_keys` are what releases before sealed with (`id:base64 of 32 bytes`, separated by commas or
+    spaces). Whoever has some seals with the first of them still, for workers of the release before;
+    all open. Raises `KeysUnusable`.
     """
 
-    def __init__(self, keys: SecretStr) -> None:
-        self._ring = _parse_keys(keys.get_secret_value())
+    def __init__(self, vault: KeyKeeper, own_keys: SecretStr) -> None:
+        self._vault = vault
+        self._ring = _parse_keys(own_keys.get_secret_value())
 
     async def check(self) -> str | None:
         """Readiness: None, or what is wrong."""
-        return None if self._ring else "there is no key: set MIRSAL_WEBHOOK_KEYS"
+        if self._ring:
+            return None
+        try:
+            await self._vault.current()
+        except (VaultKeysUnusable, OSError, TimeoutError) as error:
+            return str(error)
+        return None
 
-    def seal(self, secret: str, workspace: str, endpoint_id: UUID) -> bytes:
+    async def seal(self, secret: str, workspace: str, endpoint_id: UUID) -> bytes:
         """The secret as it is stored. Raises `SecretUnreadable` where there is no key."""
         if not self._ring:
-            raise SecretUnreadable("there is no key: set MIRSAL_WEBHOOK_KEYS")
+            return await self.seal_by_vault(secret, workspace, endpoint_id)
         key_id, key = next(iter(self._ring.items()))
         nonce = secrets.token_bytes(_NONCE_BYTES)
         context = _context(key_id, workspace, endpoint_id)
@@ -79,10 +94,21 @@ class SecretSealer:
             nonce + AESGCM(key).encrypt(nonce, secret.encode(), context),
         )
 
-    def open(self, sealed: bytes, workspace: str, endpoint_id: UUID) -> str:
+    async def seal_by_vault(self, secret: str, workspace: str, endpoint_id: UUID) -> bytes:
+        """The secret, sealed by the vault's current key. Raises `SecretUnreadable`."""
+        context = _vault_context(workspace, endpoint_id)
+        try:
+            wrapped = await self._vault.wrap(secret.encode(), context)
+        except (VaultKeysUnusable, OSError, TimeoutError) as error:
+            raise SecretUnreadable(str(error)) from None
+        return BY_VAULT + wrapped.key_id.encode() + b":" + wrapped.text
+
+    async def open(self, sealed: bytes, workspace: str, endpoint_id: UUID) -> str:
         """The secret. Raises `SecretUnreadable`."""
-        name, _, rest = sealed.partition(b":")
+        name, _, rest = sealed.removeprefix(BY_VAULT).partition(b":")
         key_id = name.decode("ascii", "replace")
+        if sealed.startswith(BY_VAULT):
+            return await self._open_by_vault(Wrapped(key_id, rest), workspace, endpoint_id)
         key = self._ring.get(key_id)
         if key is None:
             raise SecretUnreadable(f"there is no key {key_id[:64]!r} here")
@@ -90,10 +116,21 @@ class SecretSealer:
         try:
             plain = AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], context)
         except (InvalidTag, ValueError):
-            raise SecretUnreadable(
-                "it was not sealed for this endpoint, or was changed since"
-            ) from None
+            raise SecretUnreadable(_BROKEN) from None
         return plain.decode()
+
+    async def _open_by_vault(self, wrapped: Wrapped, workspace: str, endpoint_id: UUID) -> str:
+        try:
+            plain = await self._vault.unwrap(wrapped, _vault_context(workspace, endpoint_id))
+        except SealBroken:
+            raise SecretUnreadable(_BROKEN) from None
+        except (KeyUnknown, VaultKeysUnusable, OSError, TimeoutError) as error:
+            raise SecretUnreadable(str(error)) from None
+        return plain.decode()
+
+
+def _vault_context(workspace: str, endpoint_id: UUID) -> bytes:
+    return orjson.dumps(["webhook-secret", workspace, str(endpoint_id)])
 
 
 def _context(key_id: str, workspace: str, endpoint_id: UUID) -> bytes:

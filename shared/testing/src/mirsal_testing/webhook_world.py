@@ -5,13 +5,13 @@ Each world has a workspace of its own in a database with the three schemas.
 
 import asyncio
 import secrets
-from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
+from mirsal_runtime.vault.keys import GivenKeys, write_new_key
 from mirsal_runtime.webhook_secrets import SecretSealer, make_secret
 from pydantic import SecretStr
 
@@ -19,7 +19,7 @@ ALL_TYPES = ("run.succeeded", "run.failed", "run.cancelled", "run.paused", "run.
 FINAL = ("succeeded", "failed", "cancelled")
 RESTING = ("paused", "unconfirmed")
 WAIT_SECONDS = 30.0
-KEYS = SecretStr(f"test:{b64encode(secrets.token_bytes(32)).decode()}")
+KEYS = SecretStr(write_new_key("test"))
 
 _ADD_ENDPOINT = """
 INSERT INTO gateway.webhook_endpoints
@@ -55,7 +55,7 @@ class World:
         self.sql = sql
         self.workspace = f"w-{secrets.token_hex(4)}"
         self.secrets: dict[UUID, list[str]] = {}
-        self._sealer = SecretSealer(KEYS)
+        self._sealer = SecretSealer(GivenKeys(KEYS), SecretStr(""))
 
     async def add_endpoint(
         self,
@@ -68,7 +68,7 @@ class World:
         """An endpoint; `rotated`: with two secrets."""
         endpoint_id = uuid4()
         plain = [make_secret() for _ in range(1 + rotated)]
-        sealed = [self._sealer.seal(each, self.workspace, endpoint_id) for each in plain]
+        sealed = [await self._sealer.seal(each, self.workspace, endpoint_id) for each in plain]
         self.secrets[endpoint_id] = plain
         await self.sql.execute(
             _ADD_ENDPOINT,

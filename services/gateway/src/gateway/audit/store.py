@@ -1,6 +1,6 @@
 """The tables `audit_inbox` and `audit_log`, and statements that record what they change."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -77,10 +77,16 @@ class _NothingMadeError(Exception):
 
 
 class AuditStore:
-    """Reads the log and makes it longer. Raises `DatabaseUnavailable`."""
+    """Reads the log and makes it longer. Raises `DatabaseUnavailable`.
 
-    def __init__(self, database: Database) -> None:
+    `tell` is told of each workspace's new head.
+    """
+
+    def __init__(
+        self, database: Database, tell: Callable[[str, Head], None] = lambda *_: None
+    ) -> None:
         self._database = database
+        self._tell = tell
 
     async def record_many(self, entries: Sequence[Entry]) -> Sequence[None]:
         """Record acts that change nothing here: reads, and what others are asked to do."""
@@ -94,7 +100,10 @@ class AuditStore:
         (row,) = await self._database.fetch_everywhere(_SQL["is_waiting"])
         if not row["is_waiting"]:
             return False
-        return await self._database.transact_in(Everywhere.ALL, _seal) == SEALED_AT_ONCE
+        count, heads = await self._database.transact_in(Everywhere.ALL, _seal)
+        for workspace, head in heads.items():
+            self._tell(workspace, head)
+        return count == SEALED_AT_ONCE
 
     async def list_rows(
         self, workspace: str, after_seq: int, wanted: AuditFilter, asked: Asked
@@ -121,7 +130,8 @@ class AuditStore:
         return [row["workspace"] for row in rows]
 
 
-async def _seal(work: Transaction) -> int:
+async def _seal(work: Transaction) -> tuple[int, dict[str, Head]]:
+    """How many entries got their place, and where the chains end now."""
     await work.fetch(_SQL["lock_chains"])
     waiting = await work.fetch(_SQL["find_waiting"], SEALED_AT_ONCE)
     heads = {name: Head(0, BEGINNING) for name in {row["workspace"] for row in waiting}}
@@ -135,7 +145,7 @@ async def _seal(work: Transaction) -> int:
         links.append((row["id"], linked.seq, linked.previous, linked.hash))
     if links:
         await work.fetch(_SQL["append"], *(list(column) for column in zip(*links, strict=True)))
-    return len(links)
+    return len(links), heads
 
 
 def _members(entry: Entry) -> dict[str, object]:

@@ -24,6 +24,20 @@ UPDATE webhook_endpoints
  WHERE id = $1 AND workspace = $2
 RETURNING id;
 
+-- name: read_sealed
+SELECT id, workspace, secret, previous_secret
+  FROM webhook_endpoints
+ WHERE id > $1
+ ORDER BY id
+ LIMIT $2;
+
+-- name: reseal
+-- Nothing comes back where the secrets have changed since they were read.
+UPDATE webhook_endpoints
+   SET secret = $4, previous_secret = $5
+ WHERE id = $1 AND secret = $2 AND previous_secret IS NOT DISTINCT FROM $3::bytea
+RETURNING id;
+
 -- name: remove
 DELETE FROM webhook_endpoints WHERE id = $1 AND workspace = $2 RETURNING id;
 

@@ -47,7 +47,7 @@ class Webhooks:
         """A new endpoint, with the secret that is shown this once."""
         self._check(caller, draft)
         endpoint_id, secret = once.id, make_secret()
-        sealed = self._seal(secret, caller, endpoint_id)
+        sealed = await self._seal(secret, caller, endpoint_id)
         entry = Entry(
             origin_of(caller), Action.WEBHOOK_MADE, str(endpoint_id), None, _told(_wanted(draft))
         )
@@ -99,7 +99,7 @@ class Webhooks:
     ) -> WebhookMade:
         """A new secret; the old one signs beside it for a while."""
         old, secret = await self._find(caller, webhook_id), make_secret()
-        sealed = self._seal(secret, caller, old.id)
+        sealed = await self._seal(secret, caller, old.id)
         overlap = timedelta(hours=wanted.overlap_hours)
         after: JsonObject = {"overlapHours": wanted.overlap_hours}
         entry = Entry(origin_of(caller), Action.WEBHOOK_ROTATED, str(old.id), None, after)
@@ -187,9 +187,9 @@ class Webhooks:
         if not _covers(caller, draft.workflow_ids):
             raise access_denied()
 
-    def _seal(self, secret: str, caller: Principal, endpoint_id: UUID) -> bytes:
+    async def _seal(self, secret: str, caller: Principal, endpoint_id: UUID) -> bytes:
         try:
-            return self._sealer.seal(secret, caller.workspace, endpoint_id)
+            return await self._sealer.seal(secret, caller.workspace, endpoint_id)
         except SecretUnreadable as error:
             raise unavailable("This installation has no key for webhooks' secrets.") from error
 

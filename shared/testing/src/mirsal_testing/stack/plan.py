@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from base64 import b64encode
 from pathlib import Path
-from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from mirsal_testing.servers.choice import choose_servers
@@ -30,10 +28,6 @@ _SECRETS = {
     "MIRSAL_API_KEY_PEPPER": "apiKeyPepper",
     "MIRSAL_TELEMETRY_KEY": "telemetryKey",
 }
-
-
-def _make_webhook_key() -> str:
-    return f"local:{b64encode(token_bytes(32)).decode()}"
 
 
 class Plan:
@@ -128,12 +122,9 @@ class Plan:
         secrets = {
             name: self._given.get(name) or self.kept.secret(key) for name, key in _SECRETS.items()
         }
-        # Sealed with it, secrets of webhooks are read by it ever after.
-        keys = self.kept.draw("webhookKeys", _make_webhook_key)
         return {
             "PYTHONUNBUFFERED": "1",
             **self._table.defaults,
-            "MIRSAL_WEBHOOK_KEYS": keys,
             **secrets,
             **self._vault(),
             **self._given,
@@ -143,9 +134,12 @@ class Plan:
         }
 
     def _vault(self) -> dict[str, str]:
+        # What an earlier version of this stack has sealed is read by it ever after.
+        earlier = self.kept.get("webhookKeys")
+        found = {} if earlier is None else {"MIRSAL_WEBHOOK_KEYS": earlier}
         if self._given.get("MIRSAL_VAULT_KEYS"):
-            return {}
-        return {"MIRSAL_VAULT_KEYS_FILE": str(self._folder.vault_keys)}
+            return found
+        return {**found, "MIRSAL_VAULT_KEYS_FILE": str(self._folder.vault_keys)}
 
     def _job(
         self, name: str, arguments: tuple[str, ...], packages: tuple[str, ...], server: Server
