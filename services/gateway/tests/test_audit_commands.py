@@ -122,7 +122,7 @@ async def test_the_heads_that_gateways_log_show_that_a_log_was_cut_off(gateway: 
 
 def heads_in(lines: list[MutableMapping[str, Any]], workspace: str) -> list[str]:
     return [
-        each["head"]
+        f"{each['seq']}:{each['head']}"
         for each in lines
         if each["event"] == "audit_head" and each["workspace"] == workspace
     ]

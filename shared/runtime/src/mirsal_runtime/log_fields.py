@@ -51,12 +51,12 @@ _TYPES: Final[Mapping[Type, str]] = {
         "model faults servers "
         # Whose and which.
         "workspace workflow_id run_id run_ids execution_id job_id endpoint_id credential_id "
-        "spreadsheet_id holder lies_at key_ids trace_id"
+        "spreadsheet_id holder lies_at key_ids trace_id head"
     ),
     _as_number: (
         "age answered attempt count entries free happened jobs journalled kept left left_out "
         "offset partition partitions pause_seconds per_minute port records refused rows seconds "
-        "spans http_status stored unconfirmed"
+        "seq spans http_status stored unconfirmed"
     ),
     _as_fault: "error",
     _as_pseudonym: "lead",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from mirsal_runtime.batching import Batcher
-from mirsal_runtime.log_lines import BurstLog
 
 from gateway.audit.chain import Head
 from gateway.audit.entries import Action, Entry
@@ -24,13 +23,12 @@ if TYPE_CHECKING:
 SEAL_SECONDS: Final = 0.25
 """How long an entry waits at most for its place in the chain, while the database answers."""
 
-
-_heads: Final = BurstLog(structlog.get_logger(__name__), per_second=20)
+log = structlog.get_logger(__name__)
 
 
 def log_head(workspace: str, head: Head) -> None:
     """Logs go elsewhere: that a chain was cut off or written anew here shows by them."""
-    _heads.info("audit_head", workspace=workspace, head=str(head))
+    log.info("audit_head", workspace=workspace, seq=head.seq, head=head.hash.hex())
 
 
 class Trail:

@@ -52,7 +52,7 @@ class Resealer:
                 try:
                     done = await self._write(old, [await self._anew(old, each) for each in held])
                 except SecretUnreadable as error:
-                    log.error("webhook_secret_unreadable", id=old.id, reason=str(error))
+                    log.error("webhook_secret_unreadable", endpoint_id=old.id, error=error)
                     sofar = sofar._replace(unreadable=sofar.unreadable + 1)
                 else:
                     sofar = sofar._replace(done=sofar.done + done)
