@@ -26,7 +26,7 @@ RELEASED: Mapping[str, str] = last_release().migrations()
 NOW = hashes_of_migrations(ROOT)
 NEW = sorted(NOW.keys() - RELEASED.keys())
 SERVICES = services_of(ROOT)
-MIGRATION_SECONDS = 60
+MIGRATION_SECONDS = 90
 
 
 def test_released_migrations_are_never_changed() -> None:
@@ -92,6 +92,8 @@ def migrate_with(url: str, folder: Path | None) -> None:
     )
 
 
+# A few seconds of work, but three processes that import much: time for a machine that is busy.
+@pytest.mark.timeout(300)
 async def test_the_release_before_runs_on_the_new_schema(postgres_database: str) -> None:
     """Each of its statements, with the rights of its roles; a roll back leaves the schema."""
     folder = unpack(last_release())
@@ -108,7 +110,8 @@ async def test_the_release_before_runs_on_the_new_schema(postgres_database: str)
     owner = await asyncpg.connect(postgres_database)
     await owner.execute("ALTER TABLE orchestrator.runs DROP COLUMN error CASCADE")
     await owner.close()
-    missed = await said_refusals(postgres_database, worked)
+    readers = [each for each in worked if each.session.schema in {"gateway", "orchestrator"}]
+    missed = await said_refusals(postgres_database, readers)
     assert any("orchestrator/store/queries.sql" in each for each in missed)
     assert any("gateway" in each for each in missed)
 
