@@ -55,7 +55,7 @@ SETTINGS = {
     "MIRSAL_SIMULATOR_WHATSAPP_DELAY_MS": "60",
     "MIRSAL_SIMULATOR_SHEETS_DELAY_MS": "60",
 }
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300 + 240 * ROLLS)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600 + 240 * ROLLS)]
 
 
 @pytest.fixture(scope="module")
