@@ -2,8 +2,7 @@
 
 With Docker where it answers, else with buildah, which needs no daemon. `MIRSAL_BASE_IMAGE` names
 another base: one with Python 3.11 and its venv, from wherever images may come. All files and labels
-have the time of the commit, so that the same commit makes the same image on the same base. An image
-that is too big fails.
+have the time of the commit and name it. An image that is too big fails.
 """
 
 import json
