@@ -37,6 +37,28 @@ async def test_a_cancel_is_published_under_the_runs_key_once(gateway: Gateway) -
     assert (other.status_code, other.json()["detail"]) == (409, "The run is cancelled.")
 
 
+async def test_what_was_refused_is_refused_again_with_its_key(gateway: Gateway) -> None:
+    """A refused call takes no key: else its repeat would pass for one that was accepted."""
+    run_id = await add_run(gateway, status="failed", ended_at=NOON - timedelta(days=365))
+    execution = await add_execution(gateway, run_id=run_id, status="succeeded")
+    calls = [
+        (RETRY.format(run_id), None),
+        (CANCEL.format(run_id), None),
+        (DECIDE.format(execution), {"verdict": "resend"}),
+    ]
+    before = await gateway.count_requests()
+    for path, body in calls:
+        for _ in range(2):
+            answer = await gateway.client.post(path, json=body, headers={"idempotency-key": "k"})
+            assert answer.status_code == 409, (path, answer.text)
+    assert await gateway.count_requests() == before
+    await gateway.sql.execute(
+        "UPDATE orchestrator.runs SET status = 'paused', ended_at = NULL WHERE id = $1", run_id
+    )
+    accepted = await gateway.client.post(calls[1][0], headers={"idempotency-key": "k"})
+    assert accepted.status_code == 202
+
+
 async def test_a_run_that_has_no_row_yet_can_be_cancelled(gateway: Gateway) -> None:
     run_id = IdIssuer(gateway.settings.id_secret).name("run", gateway.workspace, new_stem())
     assert (await gateway.client.post(CANCEL.format(run_id))).status_code == 202

@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from gateway.jobs.cutting import PART_BYTES, Cutter
-from gateway.jobs.store import JobStore, Step
+from gateway.jobs.runner import JobRunner
+from gateway.jobs.schemas import JobFault
+from gateway.jobs.store import MOST_OPEN, Job, JobStore, Step
+from gateway.jobs.work import Works
 from gateway.leads.bulk import CsvReader, NdjsonReader, Reader
 from gateway.problems import Problem
-from gateway.store import open_database
+from gateway.store import Database, open_database
 from mirsal_contracts.controls import ReplayLetter
 
 from services.gateway.tests.conftest import Gateway
@@ -244,6 +247,78 @@ async def test_a_job_whose_time_is_over_fails(gateway: Gateway) -> None:
         )  # fmt: skip
         await store.tidy({"code": "time_limit"})
     assert (await gateway.client.get(f"/api/automation/job/{job_id}")).status_code == 404
+
+
+async def test_a_workspace_has_so_many_open_jobs_at_most(gateway: Gateway) -> None:
+    # Received by another gateway, which nobody works on: the runners leave them.
+    await gateway.sql.execute(
+        "INSERT INTO gateway.jobs (id, workspace, kind, request, created_by, expires_at) "
+        "SELECT gen_random_uuid(), $1, 'leads_import', '{}', 'x', now() + interval '1 h' "
+        "FROM generate_series(1, $2)",
+        gateway.workspace, MOST_OPEN - 1,
+    )  # fmt: skip
+    await ended(gateway, await accepted(gateway, IMPORT, content=b"leadId\nx\n", headers=CSV))
+    await gateway.sql.execute(
+        "INSERT INTO gateway.jobs (id, workspace, kind, request, created_by, expires_at) "
+        "VALUES (gen_random_uuid(), $1, 'leads_import', '{}', 'x', now() + interval '1 h')",
+        gateway.workspace,
+    )
+    headers = {**CSV, "idempotency-key": "k"}
+    refused = await gateway.client.post(IMPORT, content=b"leadId\nx\n", headers=headers)
+    assert (refused.status_code, str(MOST_OPEN) in refused.text) == (409, True)
+    await gateway.sql.execute(
+        "DELETE FROM gateway.jobs WHERE workspace = $1 AND status = 'receiving'", gateway.workspace
+    )
+    await ended(gateway, await accepted(gateway, IMPORT, content=b"leadId\nx\n", headers=headers))
+
+
+class Sloppy:
+    """Work whose faults hold U+0000, which PostgreSQL does not take."""
+
+    async def take_step(self, _job: Job) -> Step:
+        fault = JobFault(line=1, pointer="/\0", message="x")
+        return Step("1", is_last=True, part=0, done=1, failed=1, faults=[fault])
+
+
+class StumblingStore(JobStore):
+    """Fails at its first look in a way that nobody foresaw; then has one job."""
+
+    def __init__(self, database: Database, gateway: Gateway, job: Job) -> None:
+        super().__init__(database)
+        self._gateway = gateway
+        self._jobs: list[Job | Exception] = [job, ValueError("unforeseen")]
+
+    async def lease(self, lease: UUID) -> Job | None:
+        found = self._jobs.pop() if self._jobs else None
+        if isinstance(found, Exception):
+            raise found
+        if found is not None:
+            await self._gateway.sql.execute(
+                "UPDATE gateway.jobs SET lease = $1, status = 'running' WHERE id = $2",
+                lease, found.id,
+            )  # fmt: skip
+        return found
+
+
+async def test_what_nobody_foresaw_ends_one_job_at_most(gateway: Gateway) -> None:
+    job_id = str(uuid4())
+    # Leased, so that the gateway's own runner leaves it.
+    await gateway.sql.execute(
+        "INSERT INTO gateway.jobs (id, workspace, kind, status, request, created_by, expires_at, "
+        "leased_until) VALUES ($1, $2, 'letters_replay', 'queued', '{}', 'x', "
+        "now() + interval '1 h', now() + interval '1 h')",
+        job_id, gateway.workspace,
+    )  # fmt: skip
+    job = Job(job_id, gateway.workspace, "letters_replay", None, {}, "x", NOON, "")
+    async with open_database(gateway.settings, purpose="tests", size=1) as database:
+        store = StumblingStore(database, gateway, job)
+        runner = asyncio.create_task(JobRunner(store, Works(Sloppy(), Sloppy(), Sloppy())).run())
+        try:
+            told = await ended(gateway, job_id)
+            assert not runner.done()
+        finally:
+            runner.cancel()
+    assert (told["status"], told["error"]["code"]) == ("failed", "internal_error")
 
 
 async def test_jobs_are_their_workspaces_alone(gateway: Gateway) -> None:

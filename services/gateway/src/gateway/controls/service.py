@@ -11,7 +11,7 @@ from gateway.audit.entries import Action, Entry
 from gateway.audit.origins import origin_of
 from gateway.audit.trail import Trail
 from gateway.controls.schemas import ControlAccepted, Decide
-from gateway.controls.store import ControlStore
+from gateway.controls.store import ControlStore, Resting
 from gateway.controls.wishes import MakeWish, publish_wishes, write_wish
 from gateway.problems import Problem, conflict, not_found
 from gateway.publishing import Intake
@@ -77,14 +77,9 @@ class Controls:
                 found = await self._store.find(call.caller.workspace, execution_id)
                 if found is None or not call.caller.may_use(found.workflow_id):
                     raise not_found("There is no such execution.")
-                claimed = await self._launcher.claim(call)
+                claimed = await self._claim(call, _refuse_decision(found, wanted))
         except TimeoutError as error:
             raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
-        if not claimed.is_repeated:
-            if found.status not in {"unconfirmed", "waiting"}:
-                raise conflict(f"The execution is {found.status}: there is nothing to decide.")
-            if wanted.verdict == "resend" and found.is_failing:
-                raise conflict("The run has failed elsewhere: nothing of it is sent any more.")
         control_id = self._name(call, claimed)
         entry = Entry(
             origin_of(call.caller),
@@ -122,17 +117,24 @@ class Controls:
                 run = await self._runs.read(call.caller, run_id)
                 if not call.caller.may_use(run.workflow_id or ""):
                     raise conflict("The run has no row yet that says of which workflow it is.")
-                claimed = await self._launcher.claim(call)
+                claimed = await self._claim(call, refuse(run))
         except TimeoutError as error:
             raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
-        refusal = None if claimed.is_repeated else refuse(run)
-        if refusal is not None:
-            raise refusal
         control_id = self._name(call, claimed)
         entry = Entry(origin_of(call.caller), action, run.run_id, {"status": run.status})
         asked = entry._replace(after={"controlId": control_id})
         await self._trail.record(asked, until=deadlines.answer)
         return await self._publish(call, run.run_id, control_id, deadlines, make)
+
+    async def _claim(self, call: Call, refusal: Problem | None) -> Claimed:
+        """The call's claim. One that is refused takes no key: said again it is refused again, and
+        only what was accepted before is repeated."""
+        if refusal is None:
+            return await self._launcher.claim(call)
+        earlier = await self._launcher.find_claim(call)
+        if earlier is None:
+            raise refusal
+        return earlier
 
     def _name(self, call: Call, claimed: Claimed) -> str:
         return self._launcher.issuer.name("control", call.caller.workspace, claimed.stem)
@@ -147,3 +149,11 @@ class Controls:
             ids={"controlId": control_id},
         )
         return ControlAccepted(control_id=control_id, run_id=run_id, status_url=RUN_PATH + run_id)
+
+
+def _refuse_decision(found: Resting, wanted: Decide) -> Problem | None:
+    if found.status not in {"unconfirmed", "waiting"}:
+        return conflict(f"The execution is {found.status}: there is nothing to decide.")
+    if wanted.verdict == "resend" and found.is_failing:
+        return conflict("The run has failed elsewhere: nothing of it is sent any more.")
+    return None

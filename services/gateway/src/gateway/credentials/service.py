@@ -28,6 +28,7 @@ from gateway.executions.service import DIRECT_VERSION, DirectCalls, Executions
 from gateway.paging import Asked, Cursor, cut_page
 from gateway.problems import conflict, not_found, unavailable
 from gateway.runs.launch import Call, Order
+from gateway.store import DatabaseUnavailable
 from gateway.watching.lookout import NoPlace
 
 CHECKS: Final = "~credentials"
@@ -120,7 +121,7 @@ class Credentials:
         )
         if seconds is None:
             return checked
-        with suppress(NoPlace):
+        with suppress(NoPlace, DatabaseUnavailable):
             seen = await self._executions.read_within(call.caller, started.execution_id, seconds)
             if seen.status in FINAL_STATUSES:
                 return checked.model_copy(

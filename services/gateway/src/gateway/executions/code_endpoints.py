@@ -23,6 +23,7 @@ from gateway.executions.schemas import (
 from gateway.problems import unavailable
 from gateway.replies import call_of, reply
 from gateway.services import caller_of, services_of
+from gateway.store import DatabaseUnavailable
 from gateway.watching.lookout import NoPlace
 from gateway.watching.waiting import wait_of, wait_parameter
 
@@ -79,8 +80,8 @@ async def execute_code(request: Request) -> Response:
     started = await services.direct.send(call, "code", body)
     if seconds is not None:
         executions, caller = services.executions, caller_of(request)
-        # It has begun: that too many wait must not look like a refusal.
-        with suppress(NoPlace):
+        # It has begun: that too many wait, or that nobody can see it end, is no refusal.
+        with suppress(NoPlace, DatabaseUnavailable):
             view = await executions.read_within(caller, started.execution_id, seconds)
             if view.status in FINAL_STATUSES:
                 return reply(view)

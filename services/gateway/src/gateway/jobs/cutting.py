@@ -69,19 +69,26 @@ class Cutter:
         return self.header is None
 
     def _end_of_record(self) -> int:
-        end = 0
-        while (end := self._rest.find(b"\n", end) + 1) > 0:
-            if self._rest.count(b'"', 0, end) % 2 == 0:
-                return end
-        return 0
+        return next(self._ends_within(len(self._rest)), 0)
 
     def _find_cut(self) -> int:
         """The end of the last whole record of a part's size; 0 where none ends."""
-        end = PART_BYTES
-        while (end := self._rest.rfind(b"\n", 0, end)) >= 0:
-            if not self._is_csv or self._rest.count(b'"', 0, end) % 2 == 0:
-                return end + 1
-        return 0
+        if not self._is_csv:
+            return self._rest.rfind(b"\n", 0, PART_BYTES) + 1
+        return max(self._ends_within(PART_BYTES), default=0)
+
+    def _ends_within(self, size: int) -> Iterator[int]:
+        """Where stretches that no quote holds have their first and their last line's end.
+
+        Each byte is looked at once: a file of quotes and line ends takes no longer than another.
+        """
+        at = 0
+        for number, stretch in enumerate(self._rest[:size].split(b'"')):
+            if number % 2 == 0:
+                for found in (stretch.find(b"\n"), stretch.rfind(b"\n")):
+                    if found >= 0:
+                        yield at + found + 1
+            at += len(stretch) + 1
 
     def _take(self, end: int) -> Piece:
         body, self._rest = self._rest[:end], self._rest[end:]

@@ -75,7 +75,7 @@ def _describe(*statuses: int, **extra: Any) -> dict[str, Any]:
         "openapi_extra": {**extra, "parameters": [IDEMPOTENCY]},
         "responses": {
             202: gives(JobAccepted, _ACCEPTED, headers={"Location": "The job's path."}),
-            **refusals(408, 413, 422, *statuses),
+            **refusals(408, 409, 413, 422, *statuses),
         },
     }
 

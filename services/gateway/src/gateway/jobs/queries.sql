@@ -1,6 +1,11 @@
 -- name: open_job
+-- None where the workspace has as many open jobs as it may.
 INSERT INTO jobs (id, workspace, kind, workflow_id, request, created_by, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, now() + $7::interval);
+SELECT $1, $2, $3, $4, $5, $6, now() + $7::interval
+ WHERE (SELECT count(*)
+          FROM jobs
+         WHERE workspace = $2 AND status IN ('receiving', 'queued', 'running')) < $8
+RETURNING id;
 
 -- name: add_part
 INSERT INTO job_parts (job_id, workspace, number, first, body)

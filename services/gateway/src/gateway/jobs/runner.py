@@ -53,6 +53,10 @@ class JobRunner:
             except DatabaseUnavailable as error:
                 log.warning("jobs_wait", error=error)
                 found = False
+            except Exception:
+                # Whatever it is, the other jobs go on; this one does when its lease is over.
+                log.exception("jobs_stumbled")
+                found = False
             if not found:
                 await self._wait()
 
@@ -75,6 +79,7 @@ class JobRunner:
         while True:
             try:
                 step = await self._works.of(job.kind).take_step(job)
+                has_advanced = await self._store.advance(job, lease, step)
             except DatabaseUnavailable:
                 raise
             except Exception as error:
@@ -84,7 +89,7 @@ class JobRunner:
                 log.exception("job_failed", job_id=job.id, kind=job.kind)
                 await self._store.fail(job, lease, BROKEN)
                 return True
-            if not await self._store.advance(job, lease, step) or step.is_last:
+            if not has_advanced or step.is_last:
                 return True
             job = job._replace(place=step.place)
             if loop.time() > end:

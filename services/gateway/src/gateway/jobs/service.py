@@ -28,7 +28,7 @@ from gateway.jobs.schemas import (
     ReplayLetters,
     StartRuns,
 )
-from gateway.jobs.store import Job, JobFilter, JobStore, Part
+from gateway.jobs.store import MOST_OPEN, Job, JobFilter, JobStore, Part
 from gateway.jobs.work import CSV
 from gateway.paging import START, Asked, Cursor, cut_page
 from gateway.problems import Fault, Problem, access_denied, conflict, invalid, not_found
@@ -172,7 +172,9 @@ class Jobs:
     @asynccontextmanager
     async def _receive(self, job: Job) -> AsyncIterator[None]:
         """A job that is not queued in the end leaves nothing behind."""
-        await self._store.open(job)
+        if not await self._store.open(job):
+            text = f"A workspace may have {MOST_OPEN} jobs that have not ended: wait for some."
+            raise conflict(text)
         try:
             yield
         except BaseException:

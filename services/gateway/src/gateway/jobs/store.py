@@ -20,6 +20,8 @@ _LIST_STARTED = BothWays.of(_SQL["list_started"])
 _LIST, _LIST_FAULTS = BothWays.of(_SQL["list_jobs"]), BothWays.of(_SQL["list_faults"])
 LEASE = timedelta(seconds=8)
 RECEIVED_WITHIN = timedelta(minutes=15)
+MOST_OPEN = 100
+"""Jobs of a workspace that have not ended."""
 KEPT = timedelta(days=7)
 """After its end; idempotency keys of jobs are remembered as long."""
 
@@ -87,14 +89,16 @@ class JobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, job: Job) -> None:
-        """Begin a job, which nobody sees or works on before it is queued."""
-        await self._database.fetch_in(
+    async def open(self, job: Job) -> bool:
+        """Begin a job, which nobody sees or works on before it is queued; False where the workspace
+        has `MOST_OPEN`, or a few more if calls came at the same moment."""
+        row = await self._database.fetch_row_in(
             job.workspace,
             _SQL["open_job"],
             job.id, job.workspace, job.kind, job.workflow_id, job.request, job.created_by,
-            RECEIVED_WITHIN,
+            RECEIVED_WITHIN, MOST_OPEN,
         )  # fmt: skip
+        return row is not None
 
     async def add_part(self, job: Job, number: int, part: Part) -> None:
         """Store the next part of what is to be done."""

@@ -87,6 +87,7 @@ class Launcher:
     def __init__(self, issuer: IdIssuer, store: StartStore, intake: Intake) -> None:
         self.issuer = issuer
         self._intake = intake
+        self._store = store
         self._claims: Batcher[Claim, Claim] = Batcher(store.claim)
 
     async def stem_for(self, call: Call) -> bytes:
@@ -110,10 +111,19 @@ class Launcher:
             UUID(self.issuer.name("run", workspace, stem)),
         )
         first = await self._claims.submit(claim)
-        if first.body_hash != claim.body_hash:
-            text = "another call was made with this key already: use a new key for a new call"
-            raise invalid([Fault(text, parameter="Idempotency-Key")])
-        return Claimed(first.id.bytes[:STEM_BYTES], is_repeated=first.id != claim.id)
+        return _agree(call, first, is_repeated=first.id != claim.id)
+
+    async def find_claim(self, call: Call) -> Claimed | None:
+        """What `claim` gave an earlier call with the same Idempotency-Key; None if there was none.
+
+        For calls that may be refused: a refused one must not look as if it had been made. Raises as
+        `claim` does.
+        """
+        if call.key is None:
+            return None
+        route = (call.caller.workspace, call.route, check_key(call.key))
+        found = await self._store.find_claim(*route)
+        return None if found is None else _agree(call, found, is_repeated=True)
 
     async def launch(
         self,
@@ -157,6 +167,13 @@ class Launcher:
 def _run_ids(orders: Sequence[Order]) -> list[str]:
     """Some of them, for the log."""
     return [order.run_id for order in orders[:10]]
+
+
+def _agree(call: Call, first: Claim, *, is_repeated: bool) -> Claimed:
+    if first.body_hash != sha256(call.says).digest():
+        text = "another call was made with this key already: use a new key for a new call"
+        raise invalid([Fault(text, parameter="Idempotency-Key")])
+    return Claimed(first.id.bytes[:STEM_BYTES], is_repeated=is_repeated)
 
 
 def _note_creation(call: Call, order: Order, traceparent: str) -> str:

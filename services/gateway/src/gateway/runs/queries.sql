@@ -16,6 +16,9 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::uuid[]
 ON CONFLICT (workspace, route, key) DO UPDATE SET issued_at = now()
 RETURNING workspace, route, key, body_hash, id;
 
+-- name: find_claim
+SELECT id, body_hash FROM idempotency_keys WHERE workspace = $1 AND route = $2 AND key = $3;
+
 -- name: was_handed_out
 -- Whether a call with a key got an id of this moment again lately.
 SELECT FROM idempotency_keys

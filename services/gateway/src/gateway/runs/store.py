@@ -93,6 +93,15 @@ class StartStore:
         }
         return [found[claim[:3]] for claim in claims]
 
+    async def find_claim(self, workspace: str, route: str, key: str) -> Claim | None:
+        """The claim that came first with this key."""
+        row = await self._database.fetch_row_in(
+            workspace, _SQL["find_claim"], workspace, route, key
+        )
+        if row is None:
+            return None
+        return Claim(workspace, route, key, row["body_hash"], UUID(str(row["id"])))
+
     async def was_handed_out(self, workspace: str, stem: bytes) -> bool:
         """Whether a repeated call was given an id of this stem's moment lately."""
         lowest, highest = same_moment(stem)
