@@ -121,6 +121,17 @@ async def test_the_docs_page_needs_no_other_server(gateway: Gateway) -> None:
     assert (await gateway.client.get("/openapi.json")).json() == orjson.loads(SNAPSHOT.read_bytes())
 
 
+def test_clients_can_take_answers_and_bodies_for_what_they_are(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    run, start = schemas["RunView"], schemas["StartRun"]
+    assert set(run["required"]) == set(run["properties"]) >= {"runId", "status", "error"}
+    assert "default" not in str(run["properties"]["status"])
+    assert "required" not in start, "leadId and leadIds may each be left out"
+    assert not [each for each in start["properties"].values() if "default" in each]
+    assert schemas["SecretRotation"]["properties"]["overlapHours"]["default"] == 24
+    assert "errors" not in schemas["ProblemDetails"]["required"]
+
+
 def test_links_lead_to_every_call_that_needs_an_id(document: Any) -> None:
     names = {operation["operationId"]: path for path, _, operation in operations(document)}
     assert len(names) == len(operations(document)), "a client would have two calls of one name"

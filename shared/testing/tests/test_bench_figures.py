@@ -21,6 +21,7 @@ from mirsal_testing.bench.usage import Meter, Reading, share_of_others
 from mirsal_testing.bench.verdict import (
     BARE,
     BARE_WITH_PROVIDER,
+    LIMITED,
     NOOP,
     TRACED,
     WHATSAPP,
@@ -101,6 +102,14 @@ def test_tracing_may_cost_a_tenth_of_a_burst(rate: float, *, passes: bool) -> No
         "full tracing, burst: % fewer runs/s": passes,
         "full tracing, burst: % more CPU a run (aim)": True,
     }
+
+
+@pytest.mark.parametrize(("p99", "passes"), [(49.0, True), (51.0, False)])
+def test_a_counted_post_is_answered_in_time(p99: float, *, passes: bool) -> None:
+    spread = Spread(p50=1, p95=2, p99=p99, max=p99)
+    figures = [make(NOOP + LIMITED, "200/s").model_copy(update={"post": spread})]
+    (bar,) = check_bars(figures)
+    assert ("limits" in bar.what, bar.passed) == (True, passes)
 
 
 def test_a_busy_machine_is_noticed() -> None:

@@ -4,8 +4,9 @@ Nothing in it depends on settings or servers.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from gateway.application import build_app
 from gateway.auth.access import LEAST_ROLES, Role, scope_of
 from gateway.documents import NAMED_MODELS, restore_nulls
 from gateway.links import add_links
+from gateway.shapes import Answer
 
 SNAPSHOT = Path("docs/openapi.json")
 REFERENCE = "#/components/schemas/{model}"
@@ -28,6 +30,10 @@ created in some time with `createdAfter` and `createdBefore`; `nextCursor` leads
 with everything else as it was, and is null on the last."""
 
 
+_SPARSE: Final = {"ProblemDetails", "FaultEntry"}
+"""Answers whose members are there only where they say something."""
+_SOMETHING: Final = object()
+_NOTHINGS: Final[tuple[Any, ...]] = (None, {}, [])
 _NOT_OURS = "HTTPValidationError"
 """What FastAPI says of a 422 by itself: ours is ProblemDetails."""
 
@@ -64,9 +70,30 @@ def describe(app: FastAPI) -> dict[str, Any]:
         }
         for body in (operation.get("requestBody", {}), *operation["responses"].values()):
             restore_nulls(body.get("content", {}).get("application/json", {}))
+    _type_plainly(components["schemas"])
     _name_scopes(document)
     add_links(document)
     return document
+
+
+def _type_plainly(schemas: dict[str, Any]) -> None:
+    """Have generated clients take what is: members of answers are always there, and what may be
+    left out of a body is not there by default (some take a default for a member that must be)."""
+    always = {model.__name__ for model in _models_below(Answer)} - _SPARSE
+    for name, schema in schemas.items():
+        members: dict[str, Any] = schema.get("properties", {})
+        for member in members.values():
+            member.pop("title", None)
+            if name in always or member.get("default", _SOMETHING) in _NOTHINGS:
+                member.pop("default", None)
+        if name in always and members:
+            schema["required"] = [*members]
+
+
+def _models_below(model: type[Answer]) -> Iterator[type[Answer]]:
+    for each in model.__subclasses__():
+        yield each
+        yield from _models_below(each)
 
 
 def _name_scopes(document: dict[str, Any]) -> None:

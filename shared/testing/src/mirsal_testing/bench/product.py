@@ -14,7 +14,14 @@ from mirsal_runtime.queries import load_queries
 from mirsal_testing.bench.load import LEAD_PLACE, name_lead
 from mirsal_testing.bench.raw.wire import STEPS
 from mirsal_testing.bench.target import read_message_ends
-from mirsal_testing.bench.verdict import NOOP, TRACED, WHATSAPP
+from mirsal_testing.bench.verdict import (
+    BURST,
+    LIMITED,
+    LIMITED_RATE,
+    NOOP,
+    TRACED,
+    WHATSAPP,
+)
 from mirsal_testing.rest import RestClient
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
 from mirsal_testing.stack import Stack
@@ -39,7 +46,8 @@ class Product:
     """A `Target`: the whole platform with one connector, which both nodes of a run use.
 
     An async context manager; inside it the stack is up. `environment` is laid over the settings
-    that the benchmark itself needs; with a `collector`, an OTLP endpoint, all is traced.
+    that the benchmark itself needs; with a `collector`, an OTLP endpoint, all is traced;
+    `limited`: each call is counted against a limit, which lets all through.
     """
 
     leads = LEADS
@@ -53,20 +61,22 @@ class Product:
         connector: Connector,
         environment: Mapping[str, str],
         collector: str = "",
+        limited: bool = False,
     ) -> None:
-        self.name = NAMES[connector] + (TRACED if collector else "")
-        self.only_bursts = bool(collector)
+        variant = TRACED if collector else LIMITED if limited else ""
+        self.name = NAMES[connector] + variant
+        self.only_scenario = {TRACED: BURST, LIMITED: LIMITED_RATE}.get(variant, "")
         self.body = f'{{"leadId": "{LEAD_PLACE.decode()}"}}'
         self._connector = connector
         self._workflow = f"bench-{connector}"
         self._servers = servers
         self._database = database
         self._stack = Stack(
-            folder / f"stack-{connector}{'-traced' if collector else ''}",
+            folder / f"stack-{connector}{variant.replace(', ', '-')}",
             environment={
                 **servers.urls(),
                 "DATABASE_URL": database,
-                "MIRSAL_RATE_LIMIT_PER_MINUTE": "0",
+                "MIRSAL_RATE_LIMIT_PER_MINUTE": "1000000" if limited else "0",
                 "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
                 "MIRSAL_EMAIL_WORKERS": "0",
                 "MIRSAL_CODE_RUNNERS": "0",

@@ -23,6 +23,7 @@ from mirsal_testing.bench.target import BenchError
 from mirsal_testing.bench.verdict import (
     BURST,
     CODE_RATES,
+    TRACED,
     Bar,
     Ratio,
     check_bars,
@@ -122,11 +123,14 @@ async def carry_out(
         for target in make_targets(servers, folder, environment or {}, collector.url):
             if only and not any(word in target.name for word in only):
                 continue
+            names = {scenario.name for scenario, _ in program.scenarios()}
+            if target.only_scenario and target.only_scenario not in names:
+                continue
             async with target:
                 for figures in await measure_target(target, program, folder):
                     found.append(figures)
                     on_figures(figures)
-                    if target.only_bursts:
+                    if target.name.endswith(TRACED):
                         _check_traces(collector, figures)
         collector.close()
         if not only or any(word in name for name in CODE_NAMES for word in only):
@@ -141,7 +145,7 @@ async def measure_target(target: Target, program: Program, folder: Path) -> list
     await measure(target, Scenario("warm-up", program.warm_up, program.connections), folder)
     found = []
     for scenario, times in program.scenarios():
-        if target.only_bursts and scenario.name != BURST:
+        if target.only_scenario not in {"", scenario.name}:
             continue
         found.append(middle([await measure(target, scenario, folder) for _ in range(times)]))
     return found
@@ -150,11 +154,13 @@ async def measure_target(target: Target, program: Program, folder: Path) -> list
 def make_targets(
     servers: Servers, folder: Path, environment: Mapping[str, str], collector: str
 ) -> list[RawPipeline | Product]:
-    """The bare pipeline and the platform, without and with the provider; and with all traced."""
+    """The bare pipeline and the platform, without and with the provider; with calls counted against
+    a limit; and with all traced."""
     database = servers.postgres.url
     return [
         RawPipeline(servers, database, folder, provider=False),
         Product(servers, database, folder, connector="noop", environment=environment),
+        Product(servers, database, folder, connector="noop", environment=environment, limited=True),
         RawPipeline(servers, database, folder, provider=True),
         Product(servers, database, folder, connector="whatsapp", environment=environment),
         Product(

@@ -20,8 +20,8 @@ class Target(Protocol):
         """As the table shows it."""
 
     @property
-    def only_bursts(self) -> bool:
-        """Whether a burst says all that is asked of it."""
+    def only_scenario(self) -> str:
+        """The one scenario that is measured; empty for all."""
 
     @property
     def url(self) -> str:

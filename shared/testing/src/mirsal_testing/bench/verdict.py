@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from mirsal_testing.bench.figures import Figures
 
 NOOP, WHATSAPP = "Mirsal, noop", "Mirsal, WhatsApp"
-TRACED = ", traced"
+TRACED, LIMITED = ", traced", ", limited"
+LIMITED_RATE = "200/s"
 TRACING_PERCENT = 10
 BARE, BARE_WITH_PROVIDER = "bare, without provider", "bare, with provider"
 BURST = "burst"
@@ -84,6 +85,10 @@ def check_bars(figures: Sequence[Figures]) -> list[Bar]:
         bars.append(at_most("50/s, p50 to the second message in ms", 30, paced.to_end.p50))
         bars.append(at_most("50/s, p99 to the second message in ms", 100, paced.to_end.p99))
         bars.append(at_most("50/s, p99 of the POST in ms", 50, paced.post.p99))
+    limited = _find(figures, NOOP + LIMITED, LIMITED_RATE)
+    if limited:
+        what = f"{LIMITED_RATE} with keys, limits and audit, p99 of the POST in ms"
+        bars.append(at_most(what, 50, limited.post.p99))
     bars += _tracing_bars(figures)
     return bars + [bar for language in CODE_RATES for bar in _code_bars(figures, language)]
 

@@ -38,7 +38,7 @@ class RawPipeline:
     headers: Mapping[str, str] = {}
     body = f'{{"leadId": "{LEAD_PLACE.decode()}"}}'
     leads = 1
-    only_bursts = False
+    only_scenario = ""
 
     def __init__(self, servers: Servers, database: str, folder: Path, *, provider: bool) -> None:
         self.name = "bare, with provider" if provider else "bare, without provider"
