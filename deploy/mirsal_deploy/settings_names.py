@@ -22,7 +22,7 @@ from whatsapp_worker.settings import WhatsAppSettings
 
 CLASSES: Final[Mapping[str, Sequence[type[BaseSettings]]]] = {
     "gateway": (GatewaySettings,),
-    "orchestrator": (OrchestratorSettings,),
+    "orchestrator": (OrchestratorSettings, VaultSettings),
     "email-worker": (ConnectorSettings, SmtpSettings, VaultSettings),
     "whatsapp-worker": (ConnectorSettings, WhatsAppSettings, VaultSettings),
     "sheets-worker": (
@@ -32,7 +32,7 @@ CLASSES: Final[Mapping[str, Sequence[type[BaseSettings]]]] = {
         BigQuerySettings,
         VaultSettings,
     ),
-    "code-runner": (ConnectorSettings, CodeSettings),
+    "code-runner": (ConnectorSettings, CodeSettings, VaultSettings),
     "webhook-worker": (WebhookSettings,),
     "smtp-simulator": (SmtpSimulatorSettings,),
     "whatsapp-simulator": (WhatsAppSimulatorSettings,),

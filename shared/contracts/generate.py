@@ -11,7 +11,13 @@ from typing import Any
 
 import yaml
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
+from mirsal_contracts.controls import (
+    CancelRun,
+    ForgetRun,
+    ReplayLetter,
+    ResolveExecution,
+    RetryRun,
+)
 from mirsal_contracts.message import Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -25,6 +31,7 @@ MESSAGES: tuple[type[Message], ...] = (
     RetryRun,
     ResolveExecution,
     ReplayLetter,
+    ForgetRun,
     RunNode,
     NodeSucceeded,
     NodeFailed,

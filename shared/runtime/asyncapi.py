@@ -15,7 +15,13 @@ import yaml
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
+from mirsal_contracts.controls import (
+    CancelRun,
+    ForgetRun,
+    ReplayLetter,
+    ResolveExecution,
+    RetryRun,
+)
 from mirsal_contracts.message import HEADER_NAMES, Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -38,6 +44,7 @@ MESSAGES: dict[str, type[Message]] = {
         RetryRun,
         ResolveExecution,
         ReplayLetter,
+        ForgetRun,
         RunNode,
         NodeSucceeded,
         NodeFailed,

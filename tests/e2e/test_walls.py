@@ -37,12 +37,27 @@ APART: Final = (
     "(workspace = current_setting('mirsal.workspace'::text, true)))"
 )
 OWNERS_VIEWS: Final = {
-    "gateway.published_credentials": {"email", "whatsapp", "sheets"},
-    "gateway.published_webhook_endpoints": {"webhook"},
-    "gateway.published_webhook_wishes": {"webhook"},
+    "gateway.published_credentials": {"email_worker", "whatsapp_worker", "sheets_worker"},
+    "gateway.published_lead_keys": {
+        "gateway",
+        "orchestrator",
+        "email_worker",
+        "whatsapp_worker",
+        "sheets_worker",
+        "code_runner",
+        "noop_worker",
+    },
+    "gateway.published_webhook_endpoints": {"webhook_worker"},
+    "gateway.published_webhook_wishes": {"webhook_worker"},
 }
-"""Views that show what their owner sees, each to one kind of service alone."""
-BEHIND_THEM: Final = {"credentials", "workspace_keys", "webhook_endpoints", "webhook_wishes"}
+"""Views that show what their owner sees, each to those services alone that need it."""
+BEHIND_THEM: Final = {
+    "credentials",
+    "workspace_keys",
+    "lead_keys",
+    "webhook_endpoints",
+    "webhook_wishes",
+}
 
 _OURS: Final = """
 NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'public')
@@ -147,8 +162,7 @@ async def test_who_serves_owns_nothing_and_passes_no_policy_by(sql: Connection) 
     )
     owners = {each["name"]: set(each["readers"]) for each in views if not each["is_invokers"]}
     assert owners == {
-        view: {f"mirsal_{each}_worker" for each in readers}
-        for view, readers in OWNERS_VIEWS.items()
+        view: {f"mirsal_{each}" for each in readers} for view, readers in OWNERS_VIEWS.items()
     }
 
 

@@ -33,6 +33,8 @@ from mirsal_testing.servers.databases import create_database, drop_database, wit
 from mirsal_testing.servers.server import Server
 from pydantic import SecretStr
 
+from services.gateway.tests.opened import lead_keys, open_request
+
 if TYPE_CHECKING:
     from aiokafka.structs import ConsumerRecord
 
@@ -132,7 +134,7 @@ class Gateway:
         return found
 
     async def find_requests(self, *run_ids: str) -> list[Requested]:
-        """The records of these runs, in their order in Kafka; waits until each has one."""
+        """The records of these runs, in their order in Kafka, opened; waits until each has one."""
         topic = self.settings.topic_prefix + EXECUTIONS_REQUESTED_V1.name
         consumer = AIOKafkaConsumer(
             topic,
@@ -150,7 +152,12 @@ class Gateway:
                         ]
         finally:
             await consumer.stop()
-        return [each for each in found if each.request.run_id in run_ids]
+        keys = lead_keys(self.sql, self.settings)
+        return [
+            each._replace(request=await open_request(each.request, keys))
+            for each in found
+            if each.request.run_id in run_ids
+        ]
 
     async def add_key(self, workspace: str, **options: Any) -> str:
         """Another key, of any workspace."""
@@ -226,6 +233,7 @@ def make_settings(
         "api_key_pepper": SecretStr(secrets.token_hex(32)),
         "id_secret": SecretStr(secrets.token_hex(32)),
         "vault_keys": SecretStr(write_new_key("test-1")),
+        "seal_leads": True,
         "rate_limit_per_minute": 0,
         "bad_keys_per_minute": 0,
     }

@@ -83,6 +83,7 @@ def environment_of(settings: GatewaySettings) -> dict[str, str]:
         "REDIS_URL": settings.redis_url.get_secret_value(),
         "MIRSAL_TOPIC_PREFIX": settings.topic_prefix,
         "MIRSAL_API_KEY_PEPPER": settings.api_key_pepper.get_secret_value(),
+        "MIRSAL_SEAL_LEADS": str(settings.seal_leads),
         "MIRSAL_VAULT_KEYS": settings.vault_keys.get_secret_value(),
         "MIRSAL_ID_SECRET": settings.id_secret.get_secret_value(),
         "MIRSAL_WEBHOOK_KEYS": settings.webhook_keys.get_secret_value(),

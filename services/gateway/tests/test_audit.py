@@ -18,7 +18,7 @@ from gateway.store import open_database
 from mirsal_runtime.queries import load_queries
 
 from services.gateway.tests import audited_jobs as jobs
-from services.gateway.tests import saved_credentials
+from services.gateway.tests import saved_credentials, saved_leads
 from services.gateway.tests.conftest import AHMED, WELCOME, Gateway
 from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import add_execution, add_run
@@ -183,6 +183,7 @@ DO: Final[dict[Route, Do]] = {
     ("POST", f"{API}/key/{{keyId}}/rotate"): rotate_key,
     ("DELETE", f"{API}/key/{{keyId}}"): revoke_key,
     ("GET", f"{API}/lead/{{leadId}}"): read_lead,
+    **saved_leads.DO,
     ("GET", f"{API}/leads"): list_leads,
     ("GET", f"{API}/dead-letter/{{letterId}}/content"): read_letter,
     ("GET", f"{API}/keys"): list_keys,

@@ -214,7 +214,7 @@ async def test_who_must_have_an_account_of_his_own_is_told_so_at_the_door(
 
 
 async def test_without_keys_nothing_is_saved(make_settings: MakeSettings) -> None:
-    async with open_gateway(make_settings(vault_keys=SecretStr(""))) as gateway:
+    async with open_gateway(make_settings(vault_keys=SecretStr(""), seal_leads=False)) as gateway:
         key = await gateway.add_key(gateway.workspace, role=Role.OWNER)
         gateway.client.headers["x-api-key"] = key
         await put(gateway, "support", SMTP, 503)

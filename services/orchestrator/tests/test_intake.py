@@ -15,9 +15,11 @@ from mirsal_runtime.settings import RuntimeSettings
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import apply_topics
 from mirsal_testing.servers.server import Server
+from orchestrator.batch_rehearsal import no_keys
 from orchestrator.intake import Intake, loop, watch
 from orchestrator.intake.memory import Memory
 from orchestrator.intake.patience import Wait
+from orchestrator.intake.privacy import Privacy
 from orchestrator.intake.records import Record
 from orchestrator.intake.settling import Settler
 from orchestrator.store.clock import DatabaseClock
@@ -30,7 +32,8 @@ class Stubborn(Settler):
     """Swallows the first cancellation, as libraries do now and then."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(RunStore(pool, DatabaseClock(), instance="orchestrator-1"), Silent())
+        store = RunStore(pool, DatabaseClock(), instance="orchestrator-1")
+        super().__init__(store, Silent(), Privacy(no_keys()))
         self.memory = Memory(self.store)
         self.began = asyncio.Event()
         self.cancelled = False
@@ -48,7 +51,8 @@ class Desk(Settler):
     """Notes what it is given, and is not done with it before it may be."""
 
     def __init__(self, pool: Pool, *, is_open: bool) -> None:
-        super().__init__(RunStore(pool, DatabaseClock(), instance="orchestrator-1"), Silent())
+        store = RunStore(pool, DatabaseClock(), instance="orchestrator-1")
+        super().__init__(store, Silent(), Privacy(no_keys()))
         self.may_end = asyncio.Event()
         if is_open:
             self.may_end.set()

@@ -7,7 +7,13 @@ import jsonschema_rs
 import pytest
 import yaml
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
+from mirsal_contracts.controls import (
+    CancelRun,
+    ForgetRun,
+    ReplayLetter,
+    ResolveExecution,
+    RetryRun,
+)
 from mirsal_contracts.message import Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NODE_STATUS, NodeFailed, NodeSucceeded, NodeUnconfirmed
@@ -29,6 +35,7 @@ CONTROLS: tuple[type[Message], ...] = (
     RetryRun,
     ResolveExecution,
     ReplayLetter,
+    ForgetRun,
 )
 # The header says which of the topic's messages it is; an example's file is named after it.
 READERS_BY_KIND: dict[str, TypeAdapter[Message]] = {

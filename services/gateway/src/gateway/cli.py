@@ -15,6 +15,7 @@ from gateway.auth.keys import PREFIX, digest_of, generate_key, hint_of, is_key
 from gateway.auth.schemas import LONGEST_OVERLAP_HOURS
 from gateway.auth.store import KeyRow, KeyStore, NewKey
 from gateway.credentials.commands import vault
+from gateway.leads.commands import lead
 from gateway.settings import GatewaySettings
 from gateway.store import DatabaseUnavailable, open_database
 
@@ -25,6 +26,7 @@ workspaces = typer.Typer(no_args_is_help=True, help="Workspaces.")
 app.add_typer(workspaces, name="workspaces")
 app.add_typer(audit, name="audit")
 app.add_typer(vault, name="vault")
+app.add_typer(lead, name="lead")
 
 Workspace = Annotated[str, typer.Option(help="Whose leads and workflows the key opens.")]
 Name = Annotated[str, typer.Option(help="What the key is for.")]

@@ -32,6 +32,7 @@ from gateway.auth.tokens import TokenRules
 from gateway.controls.service import Controls
 from gateway.controls.store import ControlStore
 from gateway.credentials.references import AccountRules
+from gateway.credentials.sealing import Sealer
 from gateway.credentials.service import Credentials
 from gateway.credentials.store import CredentialStore
 from gateway.executions.service import DirectCalls, Executions
@@ -43,6 +44,9 @@ from gateway.jobs.runner import JobRunner
 from gateway.jobs.service import Jobs
 from gateway.jobs.store import JobStore
 from gateway.jobs.work import ImportLeads, ReplayAll, StartRuns, Works
+from gateway.leads.erasure import Erasure
+from gateway.leads.opening import Opener
+from gateway.leads.sealing import LeadSealer
 from gateway.leads.service import Leads
 from gateway.leads.store import LeadStore
 from gateway.letters.service import Letters
@@ -120,21 +124,23 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         views = await stack.enter_async_context(open_database(settings, purpose="views", size=few))
         intake, limiter = _open_servers(stack, settings)
         starts = StartStore(own)
-        launcher = Launcher(IdIssuer(settings.id_secret), starts, intake)
+        keeper = GivenKeys(settings.vault_keys, settings.vault_keys_file)
+        opener = Opener(own, keeper)
+        launcher = Launcher(IdIssuer(settings.id_secret), starts, intake, opener)
         finder = FactFinder(starts)
-        workflow_store = WorkflowStore(own)
-        credentials = CredentialStore(own)
+        workflow_store, credentials = WorkflowStore(own), CredentialStore(own)
         accounts = AccountRules(credentials, Sharing.parse(settings.shared_accounts))
         workflows = Workflows(workflow_store, accounts)
         lookout, feed = _open_watch(stack, WatchStore(views))
-        runs = Runs(launcher, RunStore(views), starts, lookout)
+        runs = Runs(launcher, RunStore(views, opener), starts, lookout)
         direct = DirectCalls(finder, launcher, accounts)
-        executions = Executions(launcher, ExecutionStore(views), starts, workflows, lookout)
+        executions = Executions(launcher, ExecutionStore(views, opener), starts, workflows, lookout)
         trail = _open_trail(stack, own)
         letters = Letters(LetterStore(views), launcher, intake, trail)
-        leads = Leads(LeadStore(own), settings.default_region, trail)
-        graphs = GraphShelf(workflow_store)
-        jobs = JobStore(own)
+        sealer = LeadSealer(Sealer(credentials, keeper), is_on=settings.seal_leads)
+        people = LeadStore(own, sealer, opener)
+        leads = Leads(people, Erasure(people, views), intake, settings.default_region, trail)
+        graphs, jobs = GraphShelf(workflow_store), JobStore(own)
         works = Works(
             ImportLeads(jobs, leads), StartRuns(jobs, starts, graphs, launcher), ReplayAll(letters)
         )
@@ -145,7 +151,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             door=_build_door(settings, stack, keys, limiter),
             trail=trail,
             key_ring=KeyRing(keys, settings.api_key_pepper, trail),
-            credentials=_build_credentials(settings, credentials, direct, executions),
+            credentials=Credentials(credentials, keeper, direct, executions),
             workflows=workflows,
             leads=leads,
             starts=Starts(finder, graphs, launcher),
@@ -169,16 +175,6 @@ def _open_servers(stack: AsyncExitStack, settings: GatewaySettings) -> tuple[Int
     limiter = RateLimiter(settings.redis_url, seconds=settings.rate_limit_wait_ms / 1000)
     stack.push_async_callback(limiter.stop)
     return intake, limiter
-
-
-def _build_credentials(
-    settings: GatewaySettings,
-    store: CredentialStore,
-    direct: DirectCalls,
-    executions: Executions,
-) -> Credentials:
-    keys = GivenKeys(settings.vault_keys, settings.vault_keys_file)
-    return Credentials(store, keys, direct, executions)
 
 
 def _open_trail(stack: AsyncExitStack, own: Database) -> Trail:

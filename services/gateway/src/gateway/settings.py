@@ -34,6 +34,10 @@ class GatewaySettings(OutboundSettings):
     shared_accounts: str = EVERYBODY
     """Which workspaces' nodes may name no credential: `*`, or their names; empty: none."""
 
+    seal_leads: bool = False
+    """Whether what is personal is sealed; to be said once no process of 0.1.0 is left, which does
+    not read it (docs/PRIVACY.md). It needs keys of the vault."""
+
     rate_limit_per_minute: Annotated[int, Field(ge=0)] = 100
     """Requests a minute and client address; 0 is no limit."""
 
@@ -72,6 +76,17 @@ class GatewaySettings(OutboundSettings):
     """The country (ISO 3166) of phone numbers that have neither `+` nor a lead's locale."""
 
     database_connections: Annotated[int, Field(ge=1, le=100)] = 6
+
+    @property
+    def has_vault(self) -> bool:
+        """Whether there are keys of the vault."""
+        return bool(self.vault_keys.get_secret_value() or self.vault_keys_file)
+
+    @model_validator(mode="after")
+    def _can_seal(self) -> Self:
+        if self.seal_leads and not self.has_vault:
+            raise ValueError("MIRSAL_SEAL_LEADS needs MIRSAL_VAULT_KEYS or MIRSAL_VAULT_KEYS_FILE")
+        return self
 
     @model_validator(mode="after")
     def _has_rules_for_tokens(self) -> Self:

@@ -19,8 +19,12 @@ from mirsal_contracts.topics import (
 )
 from mirsal_contracts.workflows import Graph
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing
+from mirsal_runtime.vault.keys import GivenKeys
+from mirsal_runtime.vault.lead_keys import KeyRow, LeadKeys
+from pydantic import SecretStr
 
 from orchestrator.decide import Rules
+from orchestrator.intake.privacy import Privacy
 from orchestrator.intake.settling import Settler
 from orchestrator.rehearsal import LEAD, draw
 from orchestrator.store.clock import DatabaseClock
@@ -79,10 +83,12 @@ class GivenUp(Exception):
 class Desk:
     """One orchestrator process's settler, with its outbox."""
 
-    def __init__(self, pool: Pool, rules: Rules | None = None) -> None:
+    def __init__(
+        self, pool: Pool, rules: Rules | None = None, keys: LeadKeys | None = None
+    ) -> None:
         self.outbox = Outbox()
         self.store = RunStore(pool, DatabaseClock(), instance="orchestrator-1")
-        self.settler = Settler(self.store, self.outbox, rules=rules)
+        self.settler = Settler(self.store, self.outbox, Privacy(keys or no_keys()), rules=rules)
         self.patience = 10
 
     async def settle(self, *records: Record) -> None:
@@ -93,6 +99,15 @@ class Desk:
         if self.patience < 0:
             raise GivenUp
         await asyncio.sleep(0)
+
+
+def no_keys() -> LeadKeys:
+    """No lead has a key."""
+
+    async def find_rows(ids: list[str]) -> Sequence[KeyRow]:
+        return ()
+
+    return LeadKeys(find_rows, GivenKeys(SecretStr("")))
 
 
 def record(topic: str, message: Message) -> Record:

@@ -11,10 +11,12 @@ from mirsal_runtime.process import run_process
 from mirsal_runtime.standstill import Standstill
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent
+from mirsal_runtime.vault.lead_keys import open_lead_keys
 
 from orchestrator.decide import Rules
 from orchestrator.intake import Intake
 from orchestrator.intake.index import LetterIndex
+from orchestrator.intake.privacy import Privacy
 from orchestrator.intake.settling import Settler
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.store.clock import DatabaseClock
@@ -43,8 +45,10 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         RunStore(pool, clock, instance=f"{settings.instance}/{lane}")
         for lane in range(settings.lanes)
     ]
+    privacy = Privacy(open_lead_keys(pool))
     settlers = [
-        Settler(store, publisher, prefix=settings.topic_prefix, rules=rules) for store in stores
+        Settler(store, publisher, privacy, prefix=settings.topic_prefix, rules=rules)
+        for store in stores
     ]
     intake = Intake(settings, settlers, expect=poller.expect, batch_records=settings.batch_records)
     letters = stores[0].letters

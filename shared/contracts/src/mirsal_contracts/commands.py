@@ -11,9 +11,10 @@ from mirsal_contracts.message import JsonObject, Message
 class RunNode(Message):
     """Make one attempt of one node.
 
-    `config` holds final values: templates are rendered. `attempt` is the fencing number: a
-    connector refuses a command whose execution has a later attempt. After `deadline` (by the
-    ledger database's clock) the attempt must not begin. `timeout_seconds` bounds the attempt
+    `config` holds final values: templates are rendered. One that holds anything of the lead's has
+    the one member `$sealed` instead (`mirsal_contracts.leads.Sealed`). `attempt` is the fencing
+    number: a connector refuses a command whose execution has a later attempt. After `deadline` (by
+    the ledger database's clock) the attempt must not begin. `timeout_seconds` bounds the attempt
     itself, from its first byte to its last.
     """
 

@@ -1,4 +1,4 @@
-"""What a person wants of a run that exists: on `executions.requested.v1`, after its request."""
+"""What is wanted of a run that exists: on `executions.requested.v1`, after its request."""
 
 from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias
@@ -60,3 +60,9 @@ class ReplayLetter(ControlFields):
     TYPE: ClassVar[str] = "mirsal.letter.replay.v1"
 
     letter_id: str
+
+
+class ForgetRun(ControlFields):
+    """The run's lead was erased: end the run, if it goes on, and keep nothing personal of it."""
+
+    TYPE: ClassVar[str] = "mirsal.run.forget.v1"

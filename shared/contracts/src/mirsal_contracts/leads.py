@@ -1,8 +1,34 @@
-"""The lead as messages carry it."""
+"""The lead as messages carry it, and how what is personal travels (docs/PRIVACY.md)."""
+
+from typing import Final
 
 from pydantic import Field
 
 from mirsal_contracts.message import JsonObject, Message
+
+SEALED: Final = "$sealed"
+"""The one member of a JSON object (a config, an output, an error's details) that is sealed."""
+
+LEAD: Final = "lead"
+CALL: Final = "call"
+CONFIG: Final = "config"
+OUTPUT: Final = "output"
+ERROR: Final = "error"
+"""What a text is, which it is sealed for; beside that workspace and lead, and whose it is: a call's
+run, a config's command, an output's or error's execution."""
+
+HIDDEN: Final = "the connector's words are kept sealed with the execution"
+"""What stands in the open in place of a sealed message."""
+
+
+class Sealed(Message):
+    """What only the key of its lead opens: `key` is that key's id, `text` is Base64.
+
+    Once the lead is erased there is no such key any more, wherever copies of the text are.
+    """
+
+    key: str
+    text: str
 
 
 class Consent(Message):
@@ -13,7 +39,10 @@ class Consent(Message):
 
 
 class Lead(Message):
-    """The person a workflow runs for, as the gateway read it when the run was requested."""
+    """The person a workflow runs for, as the gateway read it when the run was requested.
+
+    Where `sealed` is given it holds all members, and only the id is in the open beside it.
+    """
 
     id: str
     name: str | None = None
@@ -24,3 +53,4 @@ class Lead(Message):
     tags: tuple[str, ...] = ()
     fields: JsonObject = Field(default_factory=dict)
     consent: Consent = Consent()
+    sealed: Sealed | None = None

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mirsal_contracts.leads import Lead
+from mirsal_contracts.leads import Lead, Sealed
 from mirsal_contracts.message import JsonObject, Message
 from mirsal_contracts.workflows import Graph
 
@@ -16,6 +16,9 @@ class RunRequested(Message):
     `version` is the workflow's version whose graph this is, and 0 for a direct call of one
     connector, whose graph is that one node. `execution_id` is given for direct calls only, where
     the caller was told the execution's id before the run began.
+
+    Where `sealed` is given it holds `input` and, of a direct call, `graph`: an input in the open is
+    empty then, and the nodes of a graph in the open have no config.
     """
 
     TYPE: ClassVar[str] = "mirsal.run.requested.v1"
@@ -27,5 +30,6 @@ class RunRequested(Message):
     graph: Graph
     lead: Lead
     input: JsonObject = Field(default_factory=dict)
+    sealed: Sealed | None = None
     execution_id: str | None = None
     requested_at: datetime

@@ -19,7 +19,9 @@ UNREADABLE_COMMAND: Final = "unreadable_command"
 class Fault(Message):
     """Why it did not work, for people and programs: `code` is stable, `message` says what to do.
 
-    `outcome` is the class of a code node's failure: user_error, timeout, memory and so on.
+    `outcome` is the class of a code node's failure: user_error, timeout, memory and so on. Where
+    the command was sealed, `details` has the one member `$sealed`, with the true message and
+    details.
     """
 
     code: str
@@ -45,7 +47,7 @@ class StatusFields(Message):
 
 
 class NodeSucceeded(StatusFields):
-    """The effect happened."""
+    """The effect happened. `output` is sealed as a command's config where that was."""
 
     TYPE: ClassVar[str] = "mirsal.node.succeeded.v1"
 

@@ -32,6 +32,7 @@ from mirsal_runtime.standstill import Standstill
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent
 from mirsal_runtime.upkeep import keep_ledger_small, settle_orphans
+from mirsal_runtime.vault.lead_keys import open_lead_keys
 from mirsal_runtime.worker import Office, Worker
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class App:
         await self._wait_for_topics()
         resource = await stack.enter_async_context(connector.open())
         desk = ClaimDesk(ledger, journal, presence, repeatable=connector.repeatable)
-        maker = AttemptMaker(connector, resource, desk)
+        maker = AttemptMaker(connector, resource, desk, open_lead_keys(connections))
         reporter = Reporter(ledger, journal, outbox, source)
         office = Office(
             connector.name,

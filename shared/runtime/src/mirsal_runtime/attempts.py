@@ -6,6 +6,7 @@ from typing import Any, Generic, NamedTuple
 
 import structlog
 from mirsal_contracts.credentials import CHECK_CONNECTION, ConnectionCheck
+from mirsal_contracts.leads import CONFIG
 from mirsal_contracts.topics import COMMANDS
 from pydantic import BaseModel, ValidationError
 
@@ -15,13 +16,26 @@ from mirsal_runtime.claims import ClaimDesk, LiveAttempt, Refusal
 from mirsal_runtime.connector import Connector, ParamsT, ResourceT, ResultT
 from mirsal_runtime.failpoints import pass_by
 from mirsal_runtime.failures import (
+    ActionRequired,
     AttemptFailure,
     OutcomeUnknown,
     PermanentError,
     RetryableError,
+    ThrottledError,
 )
 from mirsal_runtime.statuses import Ending
+from mirsal_runtime.vault.lead_keys import (
+    LEAD_ERASED,
+    LEAD_UNREADABLE,
+    KeysAway,
+    LeadKeys,
+    Lost,
+)
+from mirsal_runtime.vault.personal import KeyName, LeadKey, key_of_hidden
+from mirsal_runtime.vault.sealing import SealBroken
 from mirsal_runtime.work import Work
+
+AWAY_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +56,12 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         connector: Connector[ParamsT, ResultT, ResourceT],
         resource: ResourceT,
         desk: ClaimDesk,
+        keys: LeadKeys,
     ) -> None:
         self._connector = connector
         self._resource = resource
         self._desk = desk
+        self._keys = keys
         self._live: dict[Work, LiveAttempt] = {}
         self._topic = COMMANDS[connector.name].name
 
@@ -77,6 +93,10 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         return Made(None, answer)
 
     async def _call(self, work: Work, traceparent: str, started_at: datetime) -> Made:
+        try:
+            await open_config(work, self._keys)
+        except AttemptFailure as failure:
+            return Made(statuses.fail(work.command, failure, started_at))
         command = work.command
         check = self._connector.check if CHECK_CONNECTION in command.config else None
         model = self._connector.params if check is None else ConnectionCheck
@@ -88,6 +108,7 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
                     command,
                     PermanentError("invalid_params", telemetry.faults_of(error)),
                     started_at,
+                    work.seal,
                 )
             )
         timer = asyncio.timeout(command.timeout_seconds)
@@ -97,13 +118,13 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
             async with timer:
                 result = await (check or self._connector.send)(params, attempt, self._resource)
         except Exception as error:  # noqa: BLE001 - whatever a connector raises has a meaning
-            return self._made_of(error, attempt, timer, started_at)
+            return self._made_of(error, attempt, timer, started_at, work.seal)
         finally:
             del self._live[work]
-        return self._made_of_result(result, attempt, started_at)
+        return self._made_of_result(result, attempt, started_at, work.seal)
 
     def _made_of_result(
-        self, result: BaseModel, attempt: LiveAttempt, started_at: datetime
+        self, result: BaseModel, attempt: LiveAttempt, started_at: datetime, seal: LeadKey | None
     ) -> Made:
         if attempt.refusal is not None:
             return Made(None, attempt.refusal)
@@ -114,7 +135,7 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
             return Made(statuses.fail(attempt.command, failure, started_at))
         pass_by("after_call")
         repeatable = self._connector.repeatable
-        ending = statuses.succeed(attempt.command, result, started_at, repeatable=repeatable)
+        ending = statuses.succeed(attempt.command, result, started_at, seal, repeatable=repeatable)
         return Made(ending, claimed=not repeatable)
 
     def _made_of(
@@ -123,6 +144,7 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         attempt: LiveAttempt,
         timer: asyncio.Timeout,
         started_at: datetime,
+        seal: LeadKey | None,
     ) -> Made:
         if attempt.refusal is not None:
             return Made(None, attempt.refusal)
@@ -139,7 +161,36 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
             # Its answer is that it does not work: nothing is tried again, nobody has to act.
             failure = PermanentError(failure.code, failure.message, details=failure.details)
         claimed = attempt.claimed and not self._connector.repeatable
-        return Made(statuses.fail(attempt.command, failure, started_at), claimed=claimed)
+        return Made(statuses.fail(attempt.command, failure, started_at, seal), claimed=claimed)
+
+
+async def open_config(work: Work, keys: LeadKeys) -> None:
+    """Have the config of a command in the open; of one that was sealed its key is kept, too.
+
+    Raises `AttemptFailure` where it does not open: `lead_erased` for good.
+    """
+    command = work.command
+    key_id = key_of_hidden(command.config)
+    if key_id is None:
+        return
+    try:
+        key = await keys.find_one(KeyName(command.workspace, key_id))
+    except KeysAway as error:
+        log.warning("lead_keys_away", reason=str(error))
+        raise ThrottledError(
+            "lead_keys_unavailable",
+            "what opens the command cannot be had at the moment",
+            retry_after=AWAY_SECONDS,
+        ) from None
+    if isinstance(key, Lost):
+        if key.code == LEAD_ERASED:
+            raise PermanentError(*key)
+        raise ActionRequired(*key)
+    try:
+        config = key.reveal(command.config, CONFIG, command.command_id)
+    except SealBroken:
+        raise ActionRequired(LEAD_UNREADABLE, "the command was not sealed as it is") from None
+    work.command, work.seal = command.model_copy(update={"config": config}), key
 
 
 def failure_of(error: Exception, *, claimed: bool, timed_out: bool) -> AttemptFailure:

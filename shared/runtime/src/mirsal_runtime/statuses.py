@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 from mirsal_contracts.commands import RunNode
+from mirsal_contracts.leads import ERROR, HIDDEN, OUTPUT
 from mirsal_contracts.message import Envelope, JsonObject
 from mirsal_contracts.statuses import (
     NODE_STATUS,
@@ -30,6 +31,7 @@ from mirsal_runtime.failures import (
     ThrottledError,
 )
 from mirsal_runtime.ledger import EndState
+from mirsal_runtime.vault.personal import LeadKey
 
 MAX_STATUS_BYTES = 1024 * 1024
 MAX_DETAILS_BYTES = 64 * 1024
@@ -73,12 +75,22 @@ class Named(Protocol):
 
 
 def succeed(
-    command: RunNode, result: BaseModel, started_at: datetime, *, repeatable: bool
+    command: RunNode,
+    result: BaseModel,
+    started_at: datetime,
+    seal: LeadKey | None = None,
+    *,
+    repeatable: bool,
 ) -> Ending:
-    """The effect happened. An output that no message can carry is left out, with a word on it;
-    where the effect may be repeated the attempt fails instead, as nothing is lost by it."""
+    """The effect happened; its output goes out sealed if there is a `seal`.
+
+    An output that no message can carry is left out, with a word on it; where the effect may be
+    repeated the attempt fails instead, as nothing is lost by it.
+    """
     try:
         output = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if seal is not None:
+            output = _hidden(seal, output, OUTPUT, command)
         status = _without_nul(_succeeded(command, output, started_at))
     except (PydanticSerializationError, ValueError):
         fault = Fault(code="output_not_json", message="The connector's output is not valid JSON.")
@@ -95,11 +107,19 @@ def succeed(
     return Ending("succeeded", _succeeded(command, left_out, started_at), "succeeded", fault.code)
 
 
-def fail(command: RunNode, failure: AttemptFailure, started_at: datetime) -> Ending:
-    """The effect did not happen, or for `OutcomeUnknown` perhaps did not."""
+def fail(
+    command: RunNode,
+    failure: AttemptFailure,
+    started_at: datetime,
+    seal: LeadKey | None = None,
+) -> Ending:
+    """The effect did not happen, or for `OutcomeUnknown` perhaps did not.
+
+    What the failure says goes out sealed if there is a `seal`, but for its code.
+    """
     if isinstance(failure, OutcomeUnknown):
-        return _unconfirmed(command, failure, started_at)
-    return _failed(command, kind_of(failure), failure, started_at)
+        return _unconfirmed(command, failure, started_at, seal)
+    return _failed(command, kind_of(failure), failure, started_at, seal)
 
 
 def expire(command: RunNode, started_at: datetime) -> Ending:
@@ -175,18 +195,22 @@ def _failed(
     kind: FailureKind,
     failure: AttemptFailure,
     started_at: datetime,
+    seal: LeadKey | None = None,
 ) -> Ending:
     status = NodeFailed(
         **_fields(command, started_at),
         kind=kind,
-        error=_fault(failure),
+        error=_sealed_fault(_fault(failure), command, seal),
         retry_after_seconds=getattr(failure, "retry_after", None),
     )
     return Ending("failed", _without_nul(status.to_json()), kind, failure.code)
 
 
-def _unconfirmed(command: RunNode, failure: OutcomeUnknown, started_at: datetime) -> Ending:
-    status = NodeUnconfirmed(**_fields(command, started_at), error=_fault(failure))
+def _unconfirmed(
+    command: RunNode, failure: OutcomeUnknown, started_at: datetime, seal: LeadKey | None
+) -> Ending:
+    fault = _sealed_fault(_fault(failure), command, seal)
+    status = NodeUnconfirmed(**_fields(command, started_at), error=fault)
     return Ending("unconfirmed", _without_nul(status.to_json()), "unconfirmed", failure.code)
 
 
@@ -216,6 +240,21 @@ def _fault(failure: AttemptFailure) -> Fault:
     )
 
 
+def _sealed_fault(fault: Fault, command: RunNode, seal: LeadKey | None) -> Fault:
+    """The fault with its words sealed: a provider's may name whom it refuses."""
+    if seal is None:
+        return fault
+    words: JsonObject = {"message": fault.message}
+    if fault.details is not None:
+        words["details"] = fault.details
+    details = _hidden(seal, words, ERROR, command)
+    return fault.model_copy(update={"message": HIDDEN, "details": details})
+
+
+def _hidden(seal: LeadKey, plain: JsonObject, what: str, command: RunNode) -> JsonObject:
+    return seal.hide(_without_nul_in(plain), what, command.execution_id)
+
+
 def _whole(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
@@ -225,6 +264,10 @@ def _without_nul(status: bytes) -> bytes:
     if b"\\u0000" not in status:
         return status
     return orjson.dumps(_replace_nul(orjson.loads(status)))
+
+
+def _without_nul_in(plain: JsonObject) -> JsonObject:
+    return {name: _replace_nul(value) for name, value in plain.items()}
 
 
 def _replace_nul(value: JsonValue) -> JsonValue:

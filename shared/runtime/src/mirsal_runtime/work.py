@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mirsal_runtime.ledger import LedgerKey
 from mirsal_runtime.telemetry import faults_of
+from mirsal_runtime.vault.personal import LeadKey
 from mirsal_runtime.watermarks import Watermark
 
 MAX_TIMEOUT_SECONDS = 3600.0
@@ -50,6 +51,8 @@ class Work:
     """The ledger was asked for the claim and may have given it; nothing was begun yet."""
     context: str = ""
     """The trace context of the attempt that was made, for what is told of it."""
+    seal: LeadKey | None = None
+    """The key that its config was sealed with; what is told of the attempt is sealed too."""
     order: bytes | None = None
     """Commands with the same are served one after the other; None: in any order."""
 

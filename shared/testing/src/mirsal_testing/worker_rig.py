@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import asyncpg
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.statuses import (
@@ -33,8 +34,11 @@ from mirsal_runtime.reporting import Outbox, Reporter
 from mirsal_runtime.serving import Server
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.upkeep import settle_orphans
+from mirsal_runtime.vault.keys import GivenKeys
+from mirsal_runtime.vault.lead_keys import LeadKeys
 from mirsal_runtime.watermarks import Watermark
 from mirsal_runtime.worker import Office, Worker
+from pydantic import SecretStr
 
 from mirsal_testing.commands import command_message
 from mirsal_testing.memory_ledger import LedgerStore, MemoryLedger
@@ -76,6 +80,10 @@ class FakeKafka:
         return [message for message in self.messages if message.topic == topic]
 
 
+async def _no_rows(_ids: list[str]) -> Sequence[asyncpg.Record]:
+    return ()
+
+
 class WorkerRig:
     """One process of a connector. Use it with `async with`."""
 
@@ -90,7 +98,9 @@ class WorkerRig:
         slots: int = 50,
         workspace_slots: int | None = None,
         dead_letter_limit: int = 100,
+        keys: LeadKeys | None = None,
     ) -> None:
+        self._keys = keys or LeadKeys(_no_rows, GivenKeys(SecretStr("")))
         self.connector = connector
         self.store = store or LedgerStore()
         self.kafka = kafka or FakeKafka()
@@ -117,7 +127,7 @@ class WorkerRig:
         resource = await self._stack.enter_async_context(self.connector.open())
         repeatable = self.connector.repeatable
         desk = ClaimDesk(self.ledger, self._journal, self.presence, repeatable=repeatable)
-        maker = AttemptMaker(self.connector, resource, desk)
+        maker = AttemptMaker(self.connector, resource, desk, self._keys)
         reporter = Reporter(self.ledger, self._journal, outbox, source)
         name = self.connector.name
         self.worker = Worker(

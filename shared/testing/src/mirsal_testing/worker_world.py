@@ -8,6 +8,7 @@ from pathlib import Path
 from mirsal_contracts.nodes.noop import NoopConfig
 from mirsal_runtime.attempt import Attempt
 from mirsal_runtime.connector import Connector
+from mirsal_runtime.vault.lead_keys import LeadKeys
 from pydantic import BaseModel
 
 from mirsal_testing.memory_ledger import LedgerStore
@@ -70,6 +71,7 @@ class World:
         repeatable: bool = False,
         slots: int = 50,
         dead_letter_limit: int = 100,
+        keys: LeadKeys | None = None,
     ) -> WorkerRig:
         """One process; use it with `async with`."""
         return WorkerRig(
@@ -80,6 +82,7 @@ class World:
             instance=instance,
             slots=slots,
             dead_letter_limit=dead_letter_limit,
+            keys=keys,
         )
 
 

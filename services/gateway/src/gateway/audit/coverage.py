@@ -15,6 +15,7 @@ CHANGES: Final[Mapping[Route, Action]] = {
     ("POST", f"{_API}/workflow"): Action.WORKFLOW_SAVED,
     ("PUT", f"{_API}/workflow/{{workflowId}}"): Action.WORKFLOW_SAVED,
     ("PUT", f"{_API}/lead/{{leadId}}"): Action.LEAD_SAVED,
+    ("DELETE", f"{_API}/lead/{{leadId}}"): Action.LEAD_ERASED,
     ("POST", f"{_API}/leads"): Action.LEADS_IMPORTED,
     ("POST", f"{_API}/run/{{runId}}/cancel"): Action.RUN_CANCELLED,
     ("POST", f"{_API}/run/{{runId}}/retry"): Action.RUN_RETRIED,

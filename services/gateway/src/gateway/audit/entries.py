@@ -14,6 +14,7 @@ class Action(StrEnum):
 
     WORKFLOW_SAVED = "workflow.saved"
     LEAD_SAVED = "lead.saved"
+    LEAD_ERASED = "lead.erased"
     LEADS_IMPORT_BEGAN = "leads.import_began"
     LEADS_IMPORTED = "leads.imported"
     LEAD_READ = "lead.read"

@@ -25,6 +25,7 @@ class Scope(StrEnum):
     WORKFLOWS_WRITE = "workflows:write"
     LEADS_READ = "leads:read"
     LEADS_WRITE = "leads:write"
+    LEADS_ERASE = "leads:erase"
     RUNS_READ = "runs:read"
     RUNS_START = "runs:start"
     CODE_RUN = "code:run"
@@ -57,6 +58,7 @@ LEAST_ROLES: Final[Mapping[Scope, Role]] = {
     Scope.LETTERS_REPLAY: Role.OPERATOR,
     Scope.LETTERS_CONTENT: Role.EDITOR,
     Scope.WORKFLOWS_WRITE: Role.EDITOR,
+    Scope.LEADS_ERASE: Role.EDITOR,
     Scope.CODE_RUN: Role.EDITOR,
     Scope.WEBHOOKS_READ: Role.EDITOR,
     Scope.WEBHOOKS_WRITE: Role.EDITOR,
@@ -82,6 +84,7 @@ GUARDED: Final[Mapping[Route, Scope]] = {
     ("GET", f"{_API}/lead/{{leadId}}"): Scope.LEADS_READ,
     ("GET", f"{_API}/leads"): Scope.LEADS_READ,
     ("PUT", f"{_API}/lead/{{leadId}}"): Scope.LEADS_WRITE,
+    ("DELETE", f"{_API}/lead/{{leadId}}"): Scope.LEADS_ERASE,
     ("POST", f"{_API}/leads"): Scope.LEADS_WRITE,
     ("GET", f"{_API}/run/{{runId}}"): Scope.RUNS_READ,
     ("GET", f"{_API}/run/{{runId}}/events"): Scope.RUNS_READ,

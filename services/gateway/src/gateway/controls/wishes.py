@@ -4,7 +4,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
+from mirsal_contracts.controls import (
+    CancelRun,
+    ForgetRun,
+    ReplayLetter,
+    ResolveExecution,
+    RetryRun,
+)
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing
@@ -14,7 +20,7 @@ from gateway.problems import unavailable
 from gateway.publishing import Intake
 from gateway.runs.launch import SOURCE, Call
 
-Wish: TypeAlias = CancelRun | RetryRun | ResolveExecution | ReplayLetter
+Wish: TypeAlias = CancelRun | RetryRun | ResolveExecution | ReplayLetter | ForgetRun
 MakeWish: TypeAlias = Callable[[dict[str, Any]], Wish]
 
 

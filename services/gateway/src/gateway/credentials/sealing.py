@@ -48,12 +48,16 @@ class Sealer:
         self, workspace: str, credential_id: str, account: Account
     ) -> tuple[UUID, bytes]:
         """The data key's id, and the sealed account."""
+        key_id, data_key = await self.open_data_key(workspace)
+        context = account_context(workspace, credential_id, account.type, key_id)
+        return key_id, seal(data_key, orjson.dumps(account.to_secret()), context)
+
+    async def open_data_key(self, workspace: str) -> tuple[UUID, bytes]:
+        """The workspace's data key, which is made if there is none yet, and its id."""
         key = await self._store.find_data_key(workspace)
         while key is None:
             key = await self._make_key(workspace)
-        context = account_context(workspace, credential_id, account.type, key.id)
-        data_key = await self._keys.unwrap(key.wrapped, data_key_context(workspace, key.id))
-        return key.id, seal(data_key, orjson.dumps(account.to_secret()), context)
+        return key.id, await self._keys.unwrap(key.wrapped, data_key_context(workspace, key.id))
 
     async def rotate(self) -> AsyncIterator[Rewrapped]:
         """Have the current key-encryption key wrap all data keys; how far that is, now and then.

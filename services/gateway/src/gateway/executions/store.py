@@ -1,12 +1,13 @@
 """The orchestrator's view of executions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from mirsal_runtime.queries import load_queries
 
 from gateway.executions.schemas import ExecutionView
+from gateway.leads.opening import Opener, Parts
 from gateway.paging import Asked, BothWays, Cursor
 from gateway.store import Database
 
@@ -33,13 +34,17 @@ class LogEntry(NamedTuple):
 class ExecutionStore:
     """Executions as the orchestrator publishes them; every method keeps to one workspace."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, opener: Opener) -> None:
         self._database = database
+        self._opener = opener
 
     async def read(self, workspace: str, execution_id: str) -> ExecutionView | None:
         """One execution."""
-        row = await self._database.fetch_row_in(workspace, _SQL["read"], execution_id, workspace)
-        return None if row is None else view_of(dict(row))
+        rows = await self._database.fetch_in(workspace, _SQL["read"], execution_id, workspace)
+        return next(
+            iter(await open_views(self._opener, workspace, [view_of(dict(row)) for row in rows])),
+            None,
+        )
 
     async def list_log(
         self,
@@ -55,9 +60,26 @@ class ExecutionStore:
             workspace, workflow_id, *asked.place, *wanted, asked.since, asked.until,
             asked.limit + 1,
         )  # fmt: skip
+        views = await open_views(self._opener, workspace, [view_of(dict(row)) for row in rows])
         return [
-            LogEntry(Cursor(row["created_at"], str(row["id"])), view_of(dict(row))) for row in rows
+            LogEntry(Cursor(row["created_at"], str(row["id"])), view)
+            for row, view in zip(rows, views, strict=True)
         ]
+
+
+async def open_views(
+    opener: Opener, workspace: str, views: Iterable[ExecutionView]
+) -> list[ExecutionView]:
+    """The executions with what they keep sealed opened."""
+    found = list(views)
+    parts = [Parts(view.execution_id, view.output, view.error) for view in found]
+    opened = await opener.open_parts(workspace, parts)
+    return [
+        view
+        if after is before
+        else view.model_copy(update={"output": after.output, "error": after.error})
+        for view, before, after in zip(found, parts, opened, strict=True)
+    ]
 
 
 def view_of(row: Mapping[str, Any]) -> ExecutionView:

@@ -10,10 +10,10 @@ from gateway.auth.guard import GuardedRoute
 from gateway.bodies import read_model, stream_body
 from gateway.documents import gives, refusals, takes
 from gateway.leads.bulk import CsvReader, NdjsonReader, Reader
-from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView
+from gateway.leads.schemas import ImportReport, LeadDraft, LeadErased, LeadPage, LeadView
 from gateway.paging import Page
 from gateway.problems import Problem
-from gateway.replies import reply
+from gateway.replies import acting_call_of, reply
 from gateway.services import actor_of, services_of
 from gateway.shapes import Identifier
 
@@ -85,6 +85,27 @@ async def read_lead(
     request: Request, lead_id: Annotated[str, Path(alias="leadId", description="The lead's id.")]
 ) -> Response:
     return reply(await services_of(request).leads.read(actor_of(request), lead_id))
+
+
+@router.delete(
+    "/lead/{leadId}",
+    summary="Erase a lead",
+    description="The lead is gone, and the key with which all that is personal of it was sealed "
+    "is destroyed: no message, run, log or dead letter that is left of it can be read any more. "
+    "Its runs that go on end as failed, with the error `lead_erased`. A lead of the same id may "
+    "be saved again; it has another key. Erasing once more changes nothing, and tells its runs "
+    "again; 404 where there is neither the lead nor a run of it. What was sent to providers, and "
+    "rows that were written to sheets, are not in Mirsal's hands.",
+    responses={
+        200: gives(LeadErased, {"leadId": "ahmed", "wasThere": True, "runs": 3}),
+        **refusals(404),
+    },
+)
+async def erase_lead(
+    request: Request, lead_id: Annotated[str, Path(alias="leadId", description="The lead's id.")]
+) -> Response:
+    call = acting_call_of(request, "erase-lead", lead_id.encode())
+    return reply(await services_of(request).leads.erase(call, lead_id))
 
 
 @router.get(

@@ -67,6 +67,15 @@ class LeadPage(Answer):
     next_cursor: str | None
 
 
+class LeadErased(Answer):
+    """An erasure. `wasThere`: there was a lead of this id. `runs`: how many runs were told to end
+    and to keep nothing of it."""
+
+    lead_id: str
+    was_there: bool
+    runs: int
+
+
 class LineFault(Answer):
     """What is wrong with one line of an import; it was left out."""
 

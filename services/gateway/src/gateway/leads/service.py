@@ -1,20 +1,33 @@
-"""Saving and reading leads."""
+"""Saving, reading and erasing leads."""
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from mirsal_runtime.broker import Outgoing
 
 from gateway.audit.entries import Action, Entry
 from gateway.audit.origins import origin_of
 from gateway.audit.trail import Trail
 from gateway.auth.schemas import Principal
+from gateway.controls.wishes import publish_wishes
 from gateway.leads.bulk import Line, Reader
 from gateway.leads.contact import normalise_phone, region_of
-from gateway.leads.schemas import ImportReport, LeadDraft, LeadPage, LeadView, LineFault
+from gateway.leads.erasure import Erasure
+from gateway.leads.schemas import (
+    ImportReport,
+    LeadDraft,
+    LeadErased,
+    LeadPage,
+    LeadView,
+    LineFault,
+)
 from gateway.leads.store import LeadStore, NewLead
 from gateway.leads.tally import Tally
 from gateway.paging import Asked, Cursor, cut_page
 from gateway.problems import Fault, Problem, invalid, not_found, unavailable
+from gateway.publishing import Intake
+from gateway.runs.launch import Call, Deadlines
 
 if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
@@ -30,8 +43,17 @@ BREATH_LEADS = 20
 class Leads:
     """What callers may do with the leads of their workspace. Raises `Problem`."""
 
-    def __init__(self, store: LeadStore, default_region: str | None, trail: Trail) -> None:
+    def __init__(
+        self,
+        store: LeadStore,
+        erasure: Erasure,
+        intake: Intake,
+        default_region: str | None,
+        trail: Trail,
+    ) -> None:
         self._store = store
+        self._erasure = erasure
+        self._intake = intake
         self._trail = trail
         self._default_region = default_region
         self._imports = 0
@@ -49,6 +71,20 @@ class Leads:
             raise not_found("There is no such lead.")
         await self._trail.record(Entry(origin_of(caller), Action.LEAD_READ, lead_id))
         return view
+
+    async def erase(self, call: Call, lead_id: str) -> LeadErased:
+        """Erase a lead; one that was erased is still told to its runs. A 404 `Problem` where there
+        is neither, 503 where Kafka does not acknowledge: the lead is erased then, and whoever calls
+        again tells its runs."""
+        until = Deadlines.from_now().answer
+
+        async def publish(messages: Sequence[Outgoing]) -> None:
+            await publish_wishes(self._intake, messages, until=until, ids={"leadId": lead_id})
+
+        done = await self._erasure.erase(call, origin_of(call.caller), lead_id, publish)
+        if not any(done.erased) and not done.runs:
+            raise not_found("There is no such lead.")
+        return LeadErased(lead_id=lead_id, was_there=done.erased.was_there, runs=done.runs)
 
     async def list_leads(self, caller: Principal, asked: Asked) -> LeadPage:
         """A page of the workspace's leads."""

@@ -1,20 +1,29 @@
 """The table `leads`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
+from mirsal_contracts.leads import Lead
 from mirsal_runtime.queries import load_queries
+from mirsal_runtime.vault.personal import LeadKey
 
 from gateway.audit.entries import Action, Entry, Origin
 from gateway.audit.masking import find_changes, mask_lead
-from gateway.audit.store import change, record
+from gateway.audit.store import record
+from gateway.leads.opening import Opener, open_lead
 from gateway.leads.schemas import LeadDraft, LeadView
+from gateway.leads.sealing import Kit, LeadSealer, seal_lead, take_keys
 from gateway.paging import Asked, BothWays
 from gateway.store import Database, Transaction
 
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
+
 _SQL = load_queries("gateway.leads")
 _LIST = BothWays.of(_SQL["list"])
+_PLAIN_MEMBERS = ("name", "email", "phone", "locale", "time_zone")
+_PERSONAL_COLUMNS = (*_PLAIN_MEMBERS, "tags", "fields", "consent")
 
 
 class NewLead(NamedTuple):
@@ -24,26 +33,42 @@ class NewLead(NamedTuple):
     draft: LeadDraft
 
 
-class LeadStore:
-    """Reads and writes leads; every method keeps to one workspace."""
+class Erased(NamedTuple):
+    """What an erasure found."""
 
-    def __init__(self, database: Database) -> None:
+    was_there: bool
+    had_key: bool
+
+
+class LeadStore:
+    """Reads and writes leads; every method keeps to one workspace.
+
+    Leads are sealed where the gateway has a vault, and read whether they are or not. Raises a 503
+    `Problem` where keys cannot be had.
+    """
+
+    def __init__(self, database: Database, sealer: LeadSealer, opener: Opener) -> None:
         self._database = database
+        self._sealer = sealer
+        self._opener = opener
 
     async def save(self, origin: Origin, lead: NewLead) -> tuple[LeadView, bool]:
         """The lead as it stands now, and whether it is new."""
+        workspace = origin.workspace
+        kit = await self._sealer.kit_for(workspace)
 
-        async def work(transaction: Transaction) -> asyncpg.Record:
-            key = origin.workspace, lead.lead_id
-            old = await transaction.fetch_row(_SQL["read_for_change"], *key)
-            (new,) = await transaction.fetch(_SQL["save"], origin.workspace, [_row(lead)])
-            entry = _entry(origin, old, new)
+        async def work(transaction: Transaction) -> tuple[LeadView, bool]:
+            old = await transaction.fetch_row(_SQL["read_for_change"], workspace, lead.lead_id)
+            was = None if old is None else (await self._views(workspace, [old]))[0]
+            rows = await _rows(transaction, kit, [lead])
+            (new,) = await transaction.fetch(_SQL["save"], workspace, rows)
+            view = _view(_lead_of(lead), new)
+            entry = _entry(origin, was, view)
             if entry is not None:
                 await record(transaction, entry)
-            return new
+            return view, new["is_new"]
 
-        row = await self._database.transact_in(origin.workspace, work)
-        return _view(row), row["is_new"]
+        return await self._database.transact_in(workspace, work)
 
     async def save_many(
         self, workspace: str, leads: Sequence[NewLead], describe: Callable[[int], Entry | None]
@@ -53,20 +78,24 @@ class LeadStore:
         `describe` gives the entry for so many new ones.
         """
         unique = {lead.lead_id: lead for lead in leads}
-        rows = await change(
-            self._database,
-            workspace,
-            lambda rows: describe(_count_new(rows)),
-            _SQL["save"],
-            workspace,
-            [_row(lead) for lead in unique.values()],
-        )
-        return _count_new(rows)
+        kit = await self._sealer.kit_for(workspace)
+
+        async def work(transaction: Transaction) -> int:
+            if kit is not None:
+                await transaction.fetch(_SQL["lock"], workspace, list(unique))
+            rows = await _rows(transaction, kit, list(unique.values()))
+            created = _count_new(await transaction.fetch(_SQL["save"], workspace, rows))
+            entry = describe(created)
+            if entry is not None:
+                await record(transaction, entry)
+            return created
+
+        return await self._database.transact_in(workspace, work)
 
     async def read(self, workspace: str, lead_id: str) -> LeadView | None:
         """One lead."""
-        row = await self._database.fetch_row_in(workspace, _SQL["read"], workspace, lead_id)
-        return None if row is None else _view(row)
+        rows = await self._database.fetch_in(workspace, _SQL["read"], workspace, lead_id)
+        return next(iter(await self._views(workspace, rows)), None)
 
     async def list_leads(self, workspace: str, asked: Asked) -> list[LeadView]:
         """A page of leads, and one more."""
@@ -75,16 +104,73 @@ class LeadStore:
             _LIST.for_page(asked),
             workspace, *asked.after, asked.since, asked.until, asked.limit + 1,
         )  # fmt: skip
-        return [_view(row) for row in rows]
+        return await self._views(workspace, rows)
+
+    async def erase(self, origin: Origin, lead_id: str) -> Erased:
+        """Have no lead of this id, and destroy its key: both count, with the entry, or neither."""
+        workspace = origin.workspace
+
+        async def work(transaction: Transaction) -> Erased:
+            gone = await transaction.fetch(_SQL["erase"], workspace, lead_id)
+            keys = await transaction.fetch(_SQL["destroy_key"], workspace, lead_id)
+            erased = Erased(bool(gone), bool(keys))
+            if any(erased):
+                told: JsonObject = {"lead": erased.was_there, "key": erased.had_key}
+                await record(transaction, Entry(origin, Action.LEAD_ERASED, lead_id, told))
+            for row in keys:
+                self._opener.forget(workspace, str(row["id"]))
+            return erased
+
+        return await self._database.transact_in(workspace, work)
+
+    async def list_open(self, limit: int) -> list[tuple[str, str]]:
+        """Workspaces and ids of leads that are not sealed, of all workspaces."""
+        rows = await self._database.fetch_everywhere(_SQL["list_open"], limit)
+        return [(row["workspace"], row["lead_id"]) for row in rows]
+
+    async def seal_open(self, workspace: str, lead_ids: Sequence[str]) -> int:
+        """Seal leads as they are; how many were not yet. None are where there is no vault."""
+        kit = await self._sealer.kit_for(workspace)
+
+        async def work(transaction: Transaction) -> int:
+            if kit is None:
+                return 0
+            rows = await transaction.fetch(_SQL["read_open"], workspace, lead_ids)
+            keys = await take_keys(transaction, kit, [row["lead_id"] for row in rows])
+            sealed = [_sealed_row(kit, keys[row["lead_id"]], open_lead_of(row)) for row in rows]
+            return len(await transaction.fetch(_SQL["seal"], workspace, sealed))
+
+        return await self._database.transact_in(workspace, work)
+
+    async def _views(self, workspace: str, rows: Sequence[asyncpg.Record]) -> list[LeadView]:
+        """The leads of rows; without those that were erased a moment ago."""
+        ids = {str(row["key_id"]) for row in rows if row["key_id"] is not None}
+        keys = await self._opener.find_keys(workspace, ids)
+        views = []
+        for row in rows:
+            if row["sealed"] is None:
+                views.append(_view(open_lead_of(row), row))
+                continue
+            key = keys.get(str(row["key_id"]))
+            if key is not None:
+                views.append(_view(open_lead(key, row["sealed"]), row))
+        return views
 
 
-def _entry(origin: Origin, old: asyncpg.Record | None, new: asyncpg.Record) -> Entry | None:
+def open_lead_of(row: asyncpg.Record) -> Lead:
+    """The lead of a row that is not sealed."""
+    return Lead.model_validate(
+        {"id": row["lead_id"], **{name: row[name] for name in _PERSONAL_COLUMNS}}
+    )
+
+
+def _entry(origin: Origin, old: LeadView | None, new: LeadView) -> Entry | None:
     """What differs; None for a save that says what was there."""
-    before, after = find_changes({} if old is None else _told(_view(old)), _told(_view(new)))
+    before, after = find_changes({} if old is None else _told(old), _told(new))
     if old is not None and not after:
         return None
     was = None if old is None else mask_lead(before)
-    return Entry(origin, Action.LEAD_SAVED, new["lead_id"], was, mask_lead(after))
+    return Entry(origin, Action.LEAD_SAVED, new.lead_id, was, mask_lead(after))
 
 
 def _told(view: LeadView) -> dict[str, Any]:
@@ -99,12 +185,48 @@ def _count_new(rows: Sequence[asyncpg.Record]) -> int:
     return sum(row["is_new"] for row in rows)
 
 
-def _row(lead: NewLead) -> Mapping[str, object]:
+async def _rows(
+    transaction: Transaction, kit: Kit | None, leads: Sequence[NewLead]
+) -> list[Mapping[str, object]]:
+    """The rows to write; the leads that exist are locked already, if they are to be sealed."""
+    if kit is None:
+        return [_open_row(lead) for lead in leads]
+    keys = await take_keys(transaction, kit, [lead.lead_id for lead in leads])
+    return [_sealed_row(kit, keys[lead.lead_id], _lead_of(lead)) for lead in leads]
+
+
+def _open_row(lead: NewLead) -> Mapping[str, object]:
     row = lead.draft.model_dump(mode="json", exclude={"consent", "lead_id"})
     consent = lead.draft.consent.model_dump(exclude_none=True)
     return {**row, "lead_id": lead.lead_id, "consent": consent}
 
 
-def _view(row: asyncpg.Record) -> LeadView:
-    members = {name: value for name, value in row.items() if name != "is_new"}
-    return LeadView(id=row["lead_id"], **members)
+def _sealed_row(kit: Kit, key: LeadKey, lead: Lead) -> Mapping[str, object]:
+    return {
+        "lead_id": lead.id,
+        "tags": [],
+        "fields": {},
+        "consent": {},
+        "key_id": key.id,
+        "sealed": seal_lead(key, lead),
+        "email_index": kit.blind("email", lead.email),
+        "phone_index": kit.blind("phone", lead.phone),
+    }
+
+
+def _lead_of(lead: NewLead) -> Lead:
+    members = lead.draft.model_dump(mode="json", exclude={"lead_id"})
+    return Lead.model_validate({"id": lead.lead_id, **members})
+
+
+def _view(lead: Lead, row: asyncpg.Record) -> LeadView:
+    return LeadView(
+        lead_id=lead.id,
+        id=lead.id,
+        **{name: getattr(lead, name) for name in _PLAIN_MEMBERS},
+        tags=list(lead.tags),
+        fields=lead.fields,
+        consent=lead.consent,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

@@ -7,8 +7,9 @@ from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
+import orjson
 import structlog
-from mirsal_contracts.leads import Lead
+from mirsal_contracts.leads import CALL, Lead, Sealed
 from mirsal_contracts.message import Envelope, JsonObject
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1
@@ -21,7 +22,8 @@ from pydantic import JsonValue
 
 from gateway.auth.schemas import Principal
 from gateway.issued_ids import STEM_BYTES, IdIssuer, new_stem
-from gateway.problems import Fault, invalid, too_large, unavailable
+from gateway.leads.opening import Opener
+from gateway.problems import Fault, invalid, not_found, too_large, unavailable
 from gateway.publishing import Intake
 from gateway.runs.store import Claim, StartStore
 
@@ -50,7 +52,7 @@ class Call(NamedTuple):
 
 
 class Order(NamedTuple):
-    """One run to start."""
+    """One run to start. `sealed` holds what of it is personal besides the lead, if it was there."""
 
     run_id: str
     workflow_id: str
@@ -59,6 +61,7 @@ class Order(NamedTuple):
     lead: Lead
     input: JsonObject
     execution_id: str | None = None
+    sealed: Sealed | None = None
 
 
 class Deadlines(NamedTuple):
@@ -84,10 +87,11 @@ class Claimed(NamedTuple):
 class Launcher:
     """Gives a call its id, once, and gets its runs into Kafka."""
 
-    def __init__(self, issuer: IdIssuer, store: StartStore, intake: Intake) -> None:
+    def __init__(self, issuer: IdIssuer, store: StartStore, intake: Intake, opener: Opener) -> None:
         self.issuer = issuer
         self._intake = intake
         self._store = store
+        self._opener = opener
         self._claims: Batcher[Claim, Claim] = Batcher(store.claim)
 
     async def stem_for(self, call: Call) -> bytes:
@@ -138,6 +142,8 @@ class Launcher:
         now = datetime.now(UTC)
         messages = []
         total = 0
+        if any(map(is_to_be_covered, orders)):
+            orders = await cover_orders(self._opener, call.caller.workspace, orders)
         for order, traceparent in zip(orders, traceparents, strict=True):
             if telemetry.is_recorded(traceparent):
                 traceparent = _note_creation(call, order, traceparent)
@@ -209,6 +215,7 @@ def _to_message(workspace: str, order: Order, now: datetime, traceparent: str) -
         graph=order.graph,
         lead=order.lead,
         input=order.input,
+        sealed=order.sealed,
         execution_id=order.execution_id,
         requested_at=now,
     )
@@ -224,6 +231,39 @@ def _to_message(workspace: str, order: Order, now: datetime, traceparent: str) -
         workflow_id=order.workflow_id,
     )
     return Outgoing(EXECUTIONS_REQUESTED_V1.name, run_id, request.to_json(), envelope.to_headers())
+
+
+def is_to_be_covered(order: Order) -> bool:
+    """Whether it has something personal in the open: an input, or a direct call's config, of a
+    lead that is sealed."""
+    if order.lead.sealed is None:
+        return False
+    return bool(order.input) or not order.version
+
+
+async def cover_orders(opener: Opener, workspace: str, orders: Sequence[Order]) -> Sequence[Order]:
+    """The orders with what is personal sealed. Raises a 404 `Problem` for a lead that was erased
+    meanwhile, and `Opener`'s."""
+    ids = {order.lead.sealed.key for order in orders if order.lead.sealed is not None}
+    keys = await opener.find_keys(workspace, ids)
+    covered = []
+    for order in orders:
+        sealed = order.lead.sealed
+        if sealed is None or not is_to_be_covered(order):
+            covered.append(order)
+            continue
+        key = keys.get(sealed.key)
+        if key is None:
+            raise not_found("There is no such lead.", [Fault("there is no such lead", "/leadId")])
+        parts: dict[str, JsonValue] = {"input": order.input}
+        graph = order.graph
+        if not order.version:
+            parts["graph"] = graph.model_dump(mode="json", by_alias=True, exclude_none=True)
+            bare = tuple(node.model_copy(update={"config": {}}) for node in graph.nodes)
+            graph = graph.model_copy(update={"nodes": bare})
+        hidden = Sealed.model_validate(key.seal(orjson.dumps(parts), CALL, order.run_id))
+        covered.append(order._replace(input={}, graph=graph, sealed=hidden))
+    return covered
 
 
 def check_key(key: str) -> str:

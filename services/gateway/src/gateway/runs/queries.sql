@@ -1,7 +1,8 @@
 -- name: find_starts
 -- What starts need: one row for each lead asked for, with the workflow's newest version.
 SELECT asked.n, workflow.version, workflow.is_active, lead.lead_id, lead.name, lead.email,
-       lead.phone, lead.locale, lead.time_zone, lead.tags, lead.fields, lead.consent
+       lead.phone, lead.locale, lead.time_zone, lead.tags, lead.fields, lead.consent,
+       lead.key_id, lead.sealed
   FROM unnest($1::integer[], $2::text[], $3::text[], $4::text[])
        AS asked (n, workspace, workflow_id, lead_id)
   LEFT JOIN workflow_definitions AS workflow USING (workspace, workflow_id)

@@ -1,17 +1,19 @@
 """What starting a run reads and remembers, and the orchestrator's view of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
-from mirsal_contracts.leads import Lead
+from mirsal_contracts.leads import HIDDEN, Lead, Sealed
+from mirsal_contracts.message import JsonObject
 from mirsal_runtime.queries import load_queries
 
 from gateway.executions.schemas import ExecutionView
-from gateway.executions.store import view_of
+from gateway.executions.store import open_views, view_of
 from gateway.issued_ids import FRESH_SECONDS, same_moment
+from gateway.leads.opening import Opener
 from gateway.runs.schemas import RunView
 from gateway.store import Database
 
@@ -131,8 +133,9 @@ class RevisedRun(NamedTuple):
 class RunStore:
     """Runs as the orchestrator publishes them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, opener: Opener) -> None:
         self._database = database
+        self._opener = opener
 
     async def read(self, workspace: str, run_id: str) -> RevisedRun | None:
         """A run with its executions; None for an id that is no UUID, too."""
@@ -144,7 +147,12 @@ class RunStore:
         if not rows:
             return None
         run = {name: value for name, value in rows[0].items() if not name.startswith(_LOG)}
-        executions = [_execution(row) for row in rows if row["log_execution_id"] is not None]
+        executions = await open_views(
+            self._opener,
+            workspace,
+            [_execution(row) for row in rows if row["log_execution_id"] is not None],
+        )
+        run["error"] = _told(run["error"], executions)
         revision = run.pop("revision")
         view = RunView(
             **{
@@ -157,6 +165,15 @@ class RunStore:
         return RevisedRun(revision, view)
 
 
+def _told(error: JsonObject | None, executions: Iterable[ExecutionView]) -> JsonObject | None:
+    """Why the run failed or rests; words that are kept sealed are those of its execution."""
+    if error is None or error.get("message") != HIDDEN:
+        return error
+    node_id = error.get("nodeId")
+    words = [each.error for each in executions if each.node_id == node_id and each.error]
+    return {**words[0], **{"code": error.get("code"), "nodeId": node_id}} if words else error
+
+
 def _execution(row: asyncpg.Record) -> ExecutionView:
     log = {name.removeprefix(_LOG): value for name, value in row.items() if name.startswith(_LOG)}
     shared = {name: row[name] for name in ("run_id", "workflow_id", "lead_id")}
@@ -164,9 +181,12 @@ def _execution(row: asyncpg.Record) -> ExecutionView:
 
 
 def _lead_of(row: asyncpg.Record | None) -> Lead | None:
-    """The lead as messages carry it."""
+    """The lead as messages carry it; one that is sealed stays so."""
     if row is None:
         return None
+    if row["sealed"] is not None:
+        sealed = Sealed(key=str(row["key_id"]), text=row["sealed"])
+        return Lead(id=row["lead_id"], sealed=sealed)
     return Lead.model_validate(
         {
             "id": row["lead_id"],

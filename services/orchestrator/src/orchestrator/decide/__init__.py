@@ -7,6 +7,7 @@ from orchestrator.decide.engine import decide
 from orchestrator.decide.events import (
     Abandoned,
     Cancelled,
+    Erased,
     Event,
     Replayed,
     Reported,
@@ -25,6 +26,7 @@ __all__ = [
     "Cancelled",
     "Command",
     "Decision",
+    "Erased",
     "Event",
     "ExecutionRow",
     "GraphRefused",

@@ -43,7 +43,7 @@ def _cancel(turn: Turn, state: RunState, event: Cancelled) -> None:
 
 
 def _retry(turn: Turn, state: RunState, _event: Retried) -> None:
-    if state.status in ("failed", "cancelled"):
+    if state.status in ("failed", "cancelled") and not turn.request.is_erased:
         _reopen_all(turn)
 
 
@@ -103,7 +103,12 @@ def replay(turn: Turn, state: RunState, event: Replayed) -> bool:
         return True
     error = state.error or {}
     was_unreadable = error.get("code") == UNREADABLE_COMMAND and error.get("nodeId") == step.id
-    if state.status != "failed" or node.phase != "failed" or not was_unreadable:
+    if (
+        turn.request.is_erased
+        or state.status != "failed"
+        or node.phase != "failed"
+        or not was_unreadable
+    ):
         return False
     _reopen_all(turn)
     return True

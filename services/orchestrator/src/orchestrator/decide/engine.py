@@ -2,13 +2,16 @@
 
 from typing import assert_never
 
+from mirsal_contracts.message import JsonObject
 from mirsal_contracts.statuses import UNREADABLE_COMMAND
 
 from orchestrator.decide.controls import CONTROL, replay
+from orchestrator.decide.erasing import LEAD_ERASED, strip
 from orchestrator.decide.events import (
     Abandoned,
     Cancelled,
     Controlled,
+    Erased,
     Event,
     Replayed,
     Reported,
@@ -51,9 +54,9 @@ def decide(
 ) -> Decision:
     """What follows from `event` for a run in `state` (None: it does not exist yet).
 
-    Only `Requested` and `Abandoned` may come first. An event that is illegal or was had before
-    is ignored: the state stays, and what it made the run send, if still unanswered, goes out once
-    more under the same ids, since the first time may have died with its process.
+    Only `Requested`, `Abandoned` and `Erased` may come first. An event that is illegal or was had
+    before is ignored: the state stays, and what it made the run send, if still unanswered, goes out
+    once more under the same ids, since the first time may have died with its process.
     """
     turn = Turn(request, plan, state, event, rules)
     match event:
@@ -61,6 +64,8 @@ def decide(
             return _begin(turn, state)
         case Abandoned():
             return _abandon(turn, state, event)
+        case Erased():
+            return _erase(turn, state)
     if state is None:
         raise ValueError(f"{event.key}: a run begins with its request")
     match event:
@@ -178,7 +183,20 @@ def _abandon(turn: Turn, state: RunState | None, event: Abandoned) -> Decision:
     """End the run: what is in flight may happen, and nobody will learn it here."""
     if state is not None and state.is_final:
         return turn.ignore(state, "the run is over")
-    turn.error = turn.error or event.fault
+    _end(turn, event.fault)
+    return turn.conclude()
+
+
+def _erase(turn: Turn, state: RunState | None) -> Decision:
+    """End the run if it goes on, and keep of all of it only what names nobody."""
+    if state is None or not state.is_final:
+        _end(turn, LEAD_ERASED)
+    strip(turn)
+    return turn.conclude()
+
+
+def _end(turn: Turn, fault: JsonObject) -> None:
+    turn.error = turn.error or fault
     for node_id, node in tuple(turn.nodes.items()):
         step = turn.plan.steps.get(node_id)
         if step is None:
@@ -188,8 +206,7 @@ def _abandon(turn: Turn, state: RunState | None, event: Abandoned) -> Decision:
             cancel(turn, step, node, turn.at)
         elif not node.is_final:
             late = known_of(node.phase)
-            fail_node(turn, step, node, event.fault, node.started_at, turn.at, late=late)
-    return turn.conclude()
+            fail_node(turn, step, node, fault, node.started_at, turn.at, late=late)
 
 
 def _advance(turn: Turn) -> None:

@@ -52,6 +52,16 @@ class Abandoned(NamedTuple):
         return "abandoned"
 
 
+class Erased(NamedTuple):
+    """The run's lead was erased."""
+
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        return "erased"
+
+
 class Cancelled(NamedTuple):
     """A person wants the run to end."""
 
@@ -100,4 +110,4 @@ class Replayed(NamedTuple):
 
 
 Controlled: TypeAlias = Cancelled | Retried | Resolved
-Event: TypeAlias = Requested | Reported | Woken | Abandoned | Controlled | Replayed
+Event: TypeAlias = Requested | Reported | Woken | Abandoned | Erased | Controlled | Replayed

@@ -7,6 +7,8 @@ from mirsal_contracts.message import JsonObject
 from mirsal_contracts.nodes import NODE_TYPES, NodeType
 from mirsal_contracts.workflows import Connection, Graph, Node, OnUnconfirmed, RetryPolicy
 
+from orchestrator.decide.storable import write_json
+
 DEFAULT_RETRY = RetryPolicy()
 
 
@@ -18,7 +20,8 @@ class Step(NamedTuple):
     """One node, with all that deciding it needs.
 
     `targets` and `ancestors` are node ids, `html_paths` JSON pointers into the config, of which
-    `template` is rendered and `verbatim` is taken as it stands.
+    `template` is rendered and `verbatim` is taken as it stands. `reads_outputs`: its expressions
+    may name other nodes.
     """
 
     id: str
@@ -28,6 +31,7 @@ class Step(NamedTuple):
     template: JsonObject
     verbatim: JsonObject
     html_paths: frozenset[str]
+    reads_outputs: bool
     incoming: tuple[Connection, ...]
     targets: tuple[str, ...]
     ancestors: tuple[str, ...]
@@ -135,6 +139,7 @@ def _step(
             name: value for name, value in node.config.items() if name in kind.verbatim_members
         },
         html_paths=frozenset(f"/{member}" for member in kind.html_members),
+        reads_outputs=b"nodes" in write_json(node.config),
         incoming=tuple(incoming),
         targets=tuple(targets),
         ancestors=tuple(sorted(ancestors)),

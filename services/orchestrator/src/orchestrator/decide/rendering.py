@@ -30,7 +30,14 @@ def scope_of(step: Step, request: RunRequest, nodes: Mapping[str, NodeState]) ->
     return {
         "lead": request.lead,
         "run": {"id": request.run_id, "input": request.input},
-        "nodes": {node_id: {"output": nodes[node_id].output or {}} for node_id in step.ancestors},
+        "nodes": {
+            node_id: {
+                "output": request.open_output(node_id, nodes[node_id].output)
+                if step.reads_outputs
+                else {}
+            }
+            for node_id in step.ancestors
+        },
     }
 
 

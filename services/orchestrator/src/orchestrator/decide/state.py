@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from mirsal_contracts.ids import execution_id_of
-from mirsal_contracts.leads import Lead
+from mirsal_contracts.leads import OUTPUT, SEALED, Lead
 from mirsal_contracts.message import JsonObject
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.workflows import Graph
@@ -35,8 +35,22 @@ FINAL_RUN: frozenset[RunStatus] = frozenset({"succeeded", "failed", "cancelled"}
 NO_CONSENT = "no_consent"
 
 
+class Seal(Protocol):
+    """The key of a run's lead."""
+
+    def hide(self, plain: JsonObject, what: str, of: str) -> JsonObject:
+        """A JSON object that holds `plain` sealed."""
+
+    def reveal(self, value: JsonObject, what: str, of: str) -> JsonObject:
+        """What was sealed; an object in the open as it is. Raises where it does not open."""
+
+
 class RunRequest(NamedTuple):
-    """What was asked for. `graph` is given for direct calls only: the others name a version."""
+    """What was asked for. `graph` is given for direct calls only: the others name a version.
+
+    Where the lead is sealed, `cover` is what stands in the table in place of lead, input and graph,
+    as it came, and `seal` is the lead's key. `is_erased`: it was, and nothing of it is left here.
+    """
 
     workspace: str
     run_id: str
@@ -48,6 +62,9 @@ class RunRequest(NamedTuple):
     input: JsonObject
     execution_id: str | None = None
     graph: Graph | None = None
+    seal: Seal | None = None
+    cover: JsonObject | None = None
+    is_erased: bool = False
 
     @classmethod
     def of(cls, message: RunRequested) -> "RunRequest":
@@ -59,7 +76,7 @@ class RunRequest(NamedTuple):
             message.version,
             message.lead.id,
             message.requested_at,
-            message.lead.model_dump(mode="json", by_alias=True),
+            message.lead.model_dump(mode="json", by_alias=True, exclude={"sealed"}),
             message.input,
             message.execution_id,
             None if message.version else message.graph,
@@ -71,10 +88,14 @@ class RunRequest(NamedTuple):
 
     def to_json(self) -> bytes:
         """The members that are not columns of the run."""
-        members: dict[str, Any] = {"lead": self.lead, "input": self.input}
+        members: dict[str, Any] = (
+            {"lead": self.lead, "input": self.input} if self.cover is None else {**self.cover}
+        )
         if self.execution_id:
             members["executionId"] = self.execution_id
-        if self.graph is not None:
+        if self.is_erased:
+            members["isErased"] = True
+        if self.graph is not None and self.cover is None:
             members["graph"] = self.graph.model_dump(by_alias=True, exclude_none=True)
         return write_json(members)
 
@@ -82,12 +103,54 @@ class RunRequest(NamedTuple):
         """The request with the members of `to_json` put in."""
         members = from_json(text)
         graph = members.get("graph")
+        lead = members.get("lead") or {}
         return self._replace(
-            lead=members.get("lead") or Lead(id=self.lead_id).model_dump(by_alias=True),
+            lead=lead if len(lead) > 1 and "sealed" not in lead else _nobody(self.lead_id),
             input=members.get("input") or {},
             execution_id=members.get("executionId"),
             graph=None if graph is None else Graph.model_validate(graph),
+            cover=cover_of(members),
+            is_erased=members.get("isErased", False),
         )
+
+    def open_output(self, node_id: str, output: JsonObject | None) -> JsonObject:
+        """What templates see of a node's output."""
+        if output is None:
+            return {}
+        if self.seal is None or SEALED not in output:
+            return output
+        return self.seal.reveal(output, OUTPUT, self.execution_id_of(node_id))
+
+    def forget(self) -> "RunRequest":
+        """The request without anything of its lead but the id."""
+        graph = self.graph
+        if graph is not None:
+            bare = tuple(node.model_copy(update={"config": {}}) for node in graph.nodes)
+            graph = graph.model_copy(update={"nodes": bare})
+        return self._replace(
+            lead={"id": self.lead_id},
+            input={},
+            graph=graph,
+            seal=None,
+            cover=None,
+            is_erased=True,
+        )
+
+
+def cover_of(members: Mapping[str, Any]) -> JsonObject | None:
+    """The sealed members of a request, and what stands in the open beside them; None if nothing
+    is sealed."""
+    lead = members.get("lead")
+    if not isinstance(lead, dict) or not isinstance(lead.get("sealed"), dict):
+        return None
+    return {
+        "lead": {"id": lead.get("id"), "sealed": lead["sealed"]},
+        **{name: members[name] for name in ("input", "sealed", "graph") if members.get(name)},
+    }
+
+
+def _nobody(lead_id: str) -> JsonObject:
+    return Lead(id=lead_id).model_dump(mode="json", by_alias=True, exclude={"sealed"})
 
 
 class NodeState(NamedTuple):
@@ -161,11 +224,11 @@ class RunState(NamedTuple):
     def reason(self) -> JsonObject | None:
         """Why the run failed or rests: code, message and the node's id."""
         if self.error is not None:
-            return self.error
+            return in_the_open(self.error)
         if self.status in ("paused", "unconfirmed"):
             for node_id, node in self.nodes.items():
                 if node.phase in ("parked", "silent", "unconfirmed") and node.error is not None:
-                    return {**node.error, "nodeId": node_id}
+                    return {**in_the_open(node.error), "nodeId": node_id}
         return None
 
     def to_json(self) -> bytes:
@@ -195,6 +258,14 @@ class RunState(NamedTuple):
             members.get("isCancelled", False),
             tuple(members.get("controls", ())),
         )
+
+
+def in_the_open(error: JsonObject) -> JsonObject:
+    """An error without what is sealed of it, which is kept with its execution."""
+    details = error.get("details")
+    if not isinstance(details, dict) or SEALED not in details:
+        return error
+    return {name: value for name, value in error.items() if name != "details"}
 
 
 # The same few ids are asked for several times an event, and a hash and a UUID are slow to make.

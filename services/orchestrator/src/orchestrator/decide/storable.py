@@ -8,6 +8,8 @@ from pydantic_core import to_json
 
 COMMAND_BYTES = 2_000_000
 """Of a command's value; a record takes 2 MiB, and headers need room beside it."""
+SEALED_BYTES = 1_400_000
+"""Of a config that is to be sealed: Base64 makes a third more of it."""
 OUTPUT_BYTES = 512 * 1024
 MESSAGE_CHARACTERS = 2_000
 REPLACEMENT = "\ufffd"

@@ -22,7 +22,12 @@ from orchestrator.decide.state import (
     RunState,
     RunStatus,
 )
-from orchestrator.decide.storable import COMMAND_BYTES, holds_null_character
+from orchestrator.decide.storable import (
+    COMMAND_BYTES,
+    SEALED_BYTES,
+    holds_null_character,
+    write_json,
+)
 
 ExecutionStatus: TypeAlias = Literal[
     "queued", "retrying", "waiting", "unconfirmed", "succeeded", "failed", "skipped", "cancelled"
@@ -38,10 +43,15 @@ class Rules(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A message to a connector, and its value as it goes to Kafka."""
+    """A message to a connector, and its value as it goes to Kafka.
+
+    Where `is_personal`, the config holds something of a sealed lead's, and has to be sealed before
+    it goes there.
+    """
 
     message: RunNode
     value: bytes
+    is_personal: bool = False
 
 
 class ExecutionRow(NamedTuple):
@@ -172,19 +182,22 @@ class Turn:
             timeout_seconds=step.timeout_seconds,
             deadline=self.after(self.rules.command_seconds),
         )
-        value = message.to_json()
-        if len(value) > COMMAND_BYTES:
+        is_personal = self.request.seal is not None and (
+            not self.request.version or config != step.config
+        )
+        value = write_json(config) if is_personal else message.to_json()
+        if len(value) > (SEALED_BYTES if is_personal else COMMAND_BYTES):
             raise CommandRefused(
                 "config_too_large",
                 f"with its values filled in, the config makes a message of {len(value)} bytes; "
-                f"{COMMAND_BYTES} are allowed: render less",
+                f"{SEALED_BYTES if is_personal else COMMAND_BYTES} are allowed: render less",
             )
         if holds_null_character(config, value):
             raise CommandRefused(
                 "null_character",
                 "the config holds the character U+0000, which cannot be stored or sent: remove it",
             )
-        self._commands[step.id] = Command(message, value)
+        self._commands[step.id] = Command(message, value, is_personal)
 
     def send_again(self, *, whatever_the_cause: bool) -> None:
         """Send what is outstanding once more, as it was: all of it, or what this event sent."""

@@ -5,18 +5,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from mirsal_contracts.controls import ForgetRun
 from mirsal_contracts.leads import Lead
 from mirsal_contracts.message import JsonObject
 from mirsal_contracts.requests import RunRequested
 from mirsal_runtime.telemetry import is_traceparent, new_traceparent
 
 from orchestrator.decide import RunRequest
+from orchestrator.decide.state import Seal
 from orchestrator.intake.records import UUID, Arrival, Unreadable
 from orchestrator.store.runs import StoredRun
 
 _REASONS = {
     "unstorable": "what the run came to cannot be stored",
     "internal_error": "what the run does next could not be decided, which is a fault of Mirsal's",
+    "lead_unreadable": "what is sealed of its lead does not open: see that the orchestrators have "
+    "the key-encryption keys, then replay the letter",
     "unreadable_request": "the request for the run could not be read",
 }
 
@@ -39,6 +43,10 @@ class Case:
     must_load: bool = False
     is_hopeless: bool = False
     """Not even its end can be written."""
+    seal: Seal | None = None
+    """The key of its lead, if that is sealed."""
+    is_erased: bool = False
+    """Its lead is gone: the run ends, whatever else its events say."""
 
     @property
     def is_unreadable(self) -> bool:
@@ -75,6 +83,7 @@ def sort_by_run(arrivals: Iterable[Arrival]) -> dict[str, Case]:
         if case is None:
             case = cases[arrival.run_id] = Case(arrival.run_id)
         case.arrivals.append(arrival)
+        case.is_erased |= isinstance(arrival.message, ForgetRun)
     return cases
 
 

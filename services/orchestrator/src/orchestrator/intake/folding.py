@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
+from mirsal_contracts.controls import (
+    CancelRun,
+    ForgetRun,
+    ReplayLetter,
+    ResolveExecution,
+    RetryRun,
+)
+from mirsal_contracts.leads import CONFIG
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.nodes import NODE_TYPES
 from mirsal_contracts.requests import RunRequested
@@ -20,6 +27,7 @@ from orchestrator.decide import (
     Cancelled,
     Command,
     Decision,
+    Erased,
     Event,
     ExecutionRow,
     GraphRefused,
@@ -34,7 +42,7 @@ from orchestrator.decide import (
     Woken,
     decide,
 )
-from orchestrator.decide.state import OUTSTANDING
+from orchestrator.decide.state import OUTSTANDING, Seal
 from orchestrator.decide.storable import COMMAND_BYTES
 from orchestrator.intake.cases import Doom
 from orchestrator.intake.event_spans import EventSpan, trace_event
@@ -78,8 +86,11 @@ class Folding(NamedTuple):
 class Fold:
     """One run's events, folded one by one."""
 
-    def __init__(self, known: KnownRun | None, at: datetime, rules: Rules) -> None:
+    def __init__(
+        self, known: KnownRun | None, at: datetime, rules: Rules, seal: Seal | None = None
+    ) -> None:
         self._at = at
+        self._seal = seal
         self._rules = rules
         self._plan = EMPTY_PLAN if known is None else known.plan
         self._stored = None if known is None else known.stored
@@ -107,9 +118,9 @@ class Fold:
             event = Retried(self._at, message)
         elif isinstance(message, ResolveExecution):
             event = Resolved(self._at, message)
-        elif isinstance(message, ReplayLetter):
+        elif isinstance(message, ReplayLetter | ForgetRun):
             if arrival.replay is None:
-                raise ValueError("a letter is opened before it is decided upon")
+                raise ValueError("a wish of this kind is dealt with before it is decided upon")
             event = replayed(arrival.replay, self._at)
         else:
             event = Reported(self._at, message)
@@ -125,6 +136,22 @@ class Fold:
             self._request, self._traceparent = doom.request, doom.traceparent
         self._decide(Abandoned(self._at, doom.fault), None)
 
+    def forget(self, arrivals: Sequence[Arrival]) -> None:
+        """The run's lead was erased: end it, or make it as one that has ended, and keep nothing of
+        the lead. Of `arrivals`, which come to nothing then, its request may be the first."""
+        first = arrivals[0]
+        if self._request is None and isinstance(first.message, RunRequested):
+            self._request = RunRequest.of(first.message)
+            self._take_trace(first)
+        self._marks += [mark_of(each.replay, "failed") for each in arrivals if each.replay]
+        if self._request is None:
+            raise ValueError("a run begins with its request")
+        if self._request.is_erased:
+            self._has_ignored = True
+            return
+        self._request = self._request.forget()
+        self._decide(Erased(self._at), None)
+
     def conclude(self) -> Folding:
         """All that has to be written and sent."""
         if self._request is None or self._state is None:
@@ -139,7 +166,9 @@ class Fold:
             revision, request_bytes = stored.revision, stored.request_bytes
         run = StoredRun(self._request, self._state, revision, self._traceparent, request_bytes)
         if self._has_changed:
-            write = RunWrite(run, request_json, state_json, tuple(self._rows.values()))
+            forgets = self._request.is_erased and stored is not None
+            rows = tuple(self._rows.values())
+            write = RunWrite(run, request_json, state_json, rows, forgets)
             run = StoredRun(
                 self._request, self._state, revision + 1, self._traceparent, request_bytes
             )
@@ -159,14 +188,17 @@ class Fold:
     def _requested(self, message: RunRequested, arrival: Arrival, plans: PlanShelf) -> Event:
         if self._request is not None:
             return Requested(self._at)
-        self._request = RunRequest.of(message)
-        parent = arrival.traceparent
-        self._traceparent = parent if is_traceparent(parent) else new_traceparent()
+        self._request = RunRequest.of(message)._replace(seal=self._seal, cover=arrival.cover)
+        self._take_trace(arrival)
         try:
             self._plan = plans.take(message)
         except GraphRefused as error:
             return Abandoned(self._at, {"code": "invalid_workflow", "message": str(error)})
         return Requested(self._at)
+
+    def _take_trace(self, arrival: Arrival) -> None:
+        parent = arrival.traceparent
+        self._traceparent = parent if is_traceparent(parent) else new_traceparent()
 
     def _decide(self, event: Event, arrival: Arrival | None) -> Decision:
         request = self._request
@@ -199,14 +231,19 @@ class Fold:
         """The commands that are still outstanding after the last event."""
         nodes = {} if self._state is None else self._state.nodes
         return [
-            _outgoing(command, traceparent, self._at)
+            _outgoing(command, traceparent, self._at, self._request)
             for node_id, (command, traceparent) in self._commands.items()
             if nodes[node_id].phase in OUTSTANDING
         ]
 
 
-def _outgoing(command: Command, traceparent: str, at: datetime) -> Outgoing:
-    message = command.message
+def _outgoing(
+    command: Command, traceparent: str, at: datetime, request: RunRequest | None
+) -> Outgoing:
+    message, value = command.message, command.value
+    if command.is_personal and request is not None and request.seal is not None:
+        sealed = request.seal.hide(message.config, CONFIG, message.command_id)
+        value = message.model_copy(update={"config": sealed}).to_json()
     envelope = Envelope(
         id=message.command_id,
         type=RunNode.TYPE,
@@ -223,7 +260,7 @@ def _outgoing(command: Command, traceparent: str, at: datetime) -> Outgoing:
     )
     topic = COMMANDS[message.connector].name
     key = NODE_TYPES[message.connector].command_key(message.config, message.run_id)
-    sent = Outgoing(topic, key, command.value, envelope.to_headers())
-    if len(command.value) > COMMAND_BYTES // 2 and size_of(sent) > MAX_MESSAGE_BYTES:
+    sent = Outgoing(topic, key, value, envelope.to_headers())
+    if len(value) > COMMAND_BYTES // 2 and size_of(sent) > MAX_MESSAGE_BYTES:
         raise ValueError("the command is larger than its topic takes")
     return sent

@@ -4,8 +4,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from mirsal_contracts.controls import CancelRun, ReplayLetter, ResolveExecution, RetryRun
-from mirsal_contracts.message import Envelope
+from mirsal_contracts.controls import (
+    CancelRun,
+    ForgetRun,
+    ReplayLetter,
+    ResolveExecution,
+    RetryRun,
+)
+from mirsal_contracts.message import Envelope, JsonObject
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NODE_STATUS, NodeFailed, NodeSucceeded, NodeUnconfirmed
 from mirsal_contracts.timers import TimerFired
@@ -14,7 +20,7 @@ from pydantic import ValidationError
 
 from orchestrator.store.letters import KeptLetter
 
-Control: TypeAlias = CancelRun | RetryRun | ResolveExecution | ReplayLetter
+Control: TypeAlias = CancelRun | RetryRun | ResolveExecution | ReplayLetter | ForgetRun
 Incoming: TypeAlias = (
     RunRequested | Control | NodeSucceeded | NodeFailed | NodeUnconfirmed | TimerFired
 )
@@ -49,7 +55,8 @@ class Replay(NamedTuple):
 class Arrival(NamedTuple):
     """One event of one run. `rank` puts a batch's events in the order that they must be had in.
 
-    `replay` is set for one that comes from the dead letters.
+    `replay` is set for one that comes from the dead letters, `cover` for a request that was sealed
+    and is opened now: what of it is stored.
     """
 
     rank: int
@@ -58,6 +65,7 @@ class Arrival(NamedTuple):
     traceparent: str
     record: Record
     replay: Replay | None = None
+    cover: JsonObject | None = None
 
 
 class Unreadable(NamedTuple):
@@ -84,7 +92,7 @@ class _Kind(NamedTuple):
 # last, and then often finds nothing to do.
 _CONTROLS: Mapping[str, _Kind] = {
     message.TYPE: _Kind(2, message.model_validate_json, frozenset({message.TYPE}))
-    for message in (CancelRun, RetryRun, ResolveExecution, ReplayLetter)
+    for message in (CancelRun, RetryRun, ResolveExecution, ReplayLetter, ForgetRun)
 }
 KINDS: Mapping[str, _Kind] = {
     EXECUTIONS_REQUESTED_V1.name: _Kind(

@@ -21,6 +21,7 @@ from orchestrator.intake.folding import Fold, Folding, KnownRun
 from orchestrator.intake.letters import to_dead_letter
 from orchestrator.intake.memory import Memory, key_of
 from orchestrator.intake.patience import Wait, insist
+from orchestrator.intake.privacy import Privacy
 from orchestrator.intake.records import UUID, Arrival, Record, Unreadable, read_record
 from orchestrator.intake.replays import mark_of, open_letters
 from orchestrator.store.faults import DataRefused
@@ -44,9 +45,16 @@ class Settler:
     """Settles one batch after the other."""
 
     def __init__(
-        self, store: RunStore, sender: Sender, *, prefix: str = "", rules: Rules | None = None
+        self,
+        store: RunStore,
+        sender: Sender,
+        privacy: Privacy,
+        *,
+        prefix: str = "",
+        rules: Rules | None = None,
     ) -> None:
         self.store = store
+        self.privacy = privacy
         self.sender = sender
         self.prefix = prefix
         self.rules = rules or Rules()
@@ -123,6 +131,9 @@ class _Batch:
         """Decide and write once; the cases that are done with leave `cases`."""
         at = await insist(self._store.read_clock, self._wait)
         known = await self._memory.know(cases.values(), self._wait)
+        for case, reason in await self._settler.privacy.open(cases.values(), known, self._wait):
+            if case.doom is None:
+                self._condemn(case, "lead_unreadable", reason, known.get(case.run_id), at)
         start = perf_counter()
         foldings = self._fold(cases, known, at)
         metrics.DECISION_SECONDS.observe(perf_counter() - start)
@@ -172,10 +183,12 @@ class _Batch:
         return foldings
 
     def _fold_case(self, case: Case, run: KnownRun | None, at: datetime) -> Folding | None:
-        fold = Fold(run, at, self._settler.rules)
+        fold = Fold(run, at, self._settler.rules, case.seal)
         try:
             if case.doom is not None:
                 fold.abandon(case.doom)
+            elif case.is_erased:
+                fold.forget(case.arrivals)
             else:
                 for arrival in case.arrivals:
                     fold.add(arrival, self._memory.plans)

@@ -73,3 +73,12 @@ DELETE FROM dead_letters
                          ORDER BY died_at
                          LIMIT $2))
 RETURNING 1;
+
+-- Whatever died of the leads of these runs.
+-- name: forget_letters_of_leads
+DELETE FROM dead_letters AS letter
+ USING runs
+ WHERE runs.id = ANY ($1::uuid[])
+   AND (letter.run_id = runs.id
+        OR (letter.workspace = runs.workspace AND letter.lead_id = runs.lead_id
+            AND letter.lead_id <> ''));

@@ -100,6 +100,22 @@ SELECT clock_timestamp();
 
 -- Takes due wake-ups and keeps other pollers from them for a while: five seconds, and the longer
 -- the later the run is, since then its wake-up waits in Kafka behind much else.
+-- What runs keep whose leads were erased.
+-- name: forget_requests
+UPDATE runs SET request = given.request
+  FROM unnest($1::uuid[], $2::json[]) AS given (id, request)
+ WHERE runs.id = given.id;
+
+-- name: strip_executions
+UPDATE execution_logs
+   SET output_data = NULL,
+       error_details = CASE WHEN error_details IS NOT NULL THEN
+           jsonb_strip_nulls(jsonb_build_object(
+               'code', error_details -> 'code', 'outcome', error_details -> 'outcome',
+               'message', $2::text)) END
+ WHERE run_id = ANY ($1::uuid[])
+   AND (output_data IS NOT NULL OR error_details ->> 'code' <> 'lead_erased');
+
 -- name: lease_due
 UPDATE runs
    SET leased_until = now() + least(greatest(now() - wake_at, interval '5 s'),

@@ -12,6 +12,7 @@ from mirsal_runtime.database_spans import tell_statement
 from mirsal_runtime.queries import load_queries
 
 from orchestrator.decide import ExecutionRow, RunRequest, RunState
+from orchestrator.decide.erasing import STRIPPED
 from orchestrator.decide.storable import write_json
 from orchestrator.store.buckets import bucket_of
 from orchestrator.store.clock import DatabaseClock
@@ -25,6 +26,7 @@ ROLE = "mirsal_orchestrator"
 SQL = load_queries("orchestrator.store")
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
 class GraphKey(NamedTuple):
@@ -52,13 +54,15 @@ class StoredRun(NamedTuple):
 class RunWrite(NamedTuple):
     """What a run shall become: `run` with the revision that was decided upon.
 
-    `request_json` is given for a new run. `rows` are the executions that changed.
+    `request_json` is given for a new run. `rows` are the executions that changed. `forgets`: the
+    lead of a run that exists was erased, and what the table has of it goes.
     """
 
     run: StoredRun
     request_json: str | None
     state_json: str
     rows: Sequence[ExecutionRow]
+    forgets: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -117,8 +121,9 @@ class RunStore:
             *_moved_columns([write for write in writes if write.run.revision != 0], at),
             *_execution_columns(writes),
         )
+        forgotten = [write.run.request for write in writes if write.forgets]
         with told_apart(), tell_statement("write_batch", len(writes)):
-            if not marks:
+            if not marks and not forgotten:
                 records = await self._pool.fetch(SQL["write_batch"], *values)
                 return {str(record[0]) for record in records}
             async with self._pool.acquire() as connection, connection.transaction():
@@ -126,7 +131,18 @@ class RunStore:
                 written = {str(record[0]) for record in records}
                 told = [mark for mark in marks if mark.run_id in written]
                 await connection.execute(LETTERS_SQL["mark_letters"], *mark_columns(told))
+                await _forget(connection, [each for each in forgotten if each.run_id in written])
                 return written
+
+
+async def _forget(connection: Connection, requests: Sequence[RunRequest]) -> None:
+    """Have nothing left of the leads of these runs."""
+    if requests:
+        columns = _columns(2, [(each.run_id, each.to_json().decode()) for each in requests])
+        await connection.execute(SQL["forget_requests"], *columns)
+        run_ids = columns[0]
+        await connection.execute(SQL["strip_executions"], run_ids, STRIPPED)
+        await connection.execute(LETTERS_SQL["forget_letters_of_leads"], run_ids)
 
 
 def _stored_run(record: asyncpg.Record) -> StoredRun:

@@ -69,7 +69,10 @@ class Table:
 
 PLATFORM = Table(
     # Who tries webhooks on this machine has the endpoint on it too.
-    defaults={"MIRSAL_OUTBOUND_NETWORKS": "127.0.0.0/8,::1/128"},
+    defaults={
+        "MIRSAL_OUTBOUND_NETWORKS": "127.0.0.0/8,::1/128",
+        "MIRSAL_SEAL_LEADS": "true",
+    },
     services=(
         Service("gateway", "gateway", "MIRSAL_GATEWAYS", serves_api=True),
         Service("orchestrator", "orchestrator", "MIRSAL_ORCHESTRATORS"),
