@@ -50,6 +50,8 @@ SETTINGS = {
     "MIRSAL_RATE_LIMIT_PER_MINUTE": "0",
     "MIRSAL_GATEWAYS": "2",
     "MIRSAL_ORCHESTRATORS": "2",
+    # 0.1.0 does not read what is sealed: that is switched on when it is gone (docs/PRIVACY.md).
+    "MIRSAL_SEAL_LEADS": "false",
     # So that there is always something under way.
     "MIRSAL_SIMULATOR_SMTP_DELAY_MS": "60",
     "MIRSAL_SIMULATOR_WHATSAPP_DELAY_MS": "60",
