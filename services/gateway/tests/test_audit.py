@@ -107,11 +107,6 @@ async def list_keys(owner: Gateway) -> tuple[httpx.Response, str]:
     return await owner.client.get(f"{API}/keys"), ""
 
 
-async def read_lead(owner: Gateway) -> tuple[httpx.Response, str]:
-    await save_lead(owner)
-    return await owner.client.get(f"{API}/lead/sara"), "sara"
-
-
 async def list_leads(owner: Gateway) -> tuple[httpx.Response, str]:
     return await owner.client.get(f"{API}/leads"), ""
 
@@ -182,7 +177,6 @@ DO: Final[dict[Route, Do]] = {
     ("POST", f"{API}/keys"): make_key,
     ("POST", f"{API}/key/{{keyId}}/rotate"): rotate_key,
     ("DELETE", f"{API}/key/{{keyId}}"): revoke_key,
-    ("GET", f"{API}/lead/{{leadId}}"): read_lead,
     **saved_leads.DO,
     ("GET", f"{API}/leads"): list_leads,
     ("GET", f"{API}/dead-letter/{{letterId}}/content"): read_letter,

@@ -123,8 +123,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         few = max(2, size // 2)
         views = await stack.enter_async_context(open_database(settings, purpose="views", size=few))
         intake, limiter = _open_servers(stack, settings)
-        starts = StartStore(own)
-        keeper = GivenKeys(settings.vault_keys, settings.vault_keys_file)
+        starts, keeper = StartStore(own), GivenKeys(settings.vault_keys, settings.vault_keys_file)
         opener = Opener(own, keeper)
         launcher = Launcher(IdIssuer(settings.id_secret), starts, intake, opener)
         finder = FactFinder(starts)
@@ -137,8 +136,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         executions = Executions(launcher, ExecutionStore(views, opener), starts, workflows, lookout)
         trail = _open_trail(stack, own)
         letters = Letters(LetterStore(views), launcher, intake, trail)
-        sealer = LeadSealer(Sealer(credentials, keeper), is_on=settings.seal_leads)
-        people = LeadStore(own, sealer, opener)
+        people = _open_leads(settings, own, opener, Sealer(credentials, keeper))
         leads = Leads(people, Erasure(people, views), intake, settings.default_region, trail)
         graphs, jobs = GraphShelf(workflow_store), JobStore(own)
         works = Works(
@@ -166,6 +164,12 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             feed=feed,
             health=_build_health(settings, own, views, limiter),
         )
+
+
+def _open_leads(
+    settings: GatewaySettings, own: Database, opener: Opener, sealer: Sealer
+) -> LeadStore:
+    return LeadStore(own, LeadSealer(sealer, is_on=settings.seal_leads), opener)
 
 
 def _open_servers(stack: AsyncExitStack, settings: GatewaySettings) -> tuple[Intake, RateLimiter]:
