@@ -80,7 +80,8 @@ class Patient(Settler):
     """Waits for a server, again and again, for longer than a hang takes."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(RunStore(pool, DatabaseClock(), instance="patient"), Silent())
+        store = RunStore(pool, DatabaseClock(), instance="patient")
+        super().__init__(store, Silent(), Privacy(no_keys()))
         self.waited = asyncio.Event()
 
     async def settle(self, records: Iterable[Record], wait: Wait) -> datetime | None:
