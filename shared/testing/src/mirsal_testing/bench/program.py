@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+from mirsal_runtime.vault.keys import write_new_key
 from pydantic import BaseModel
 
 from mirsal_testing.bench.code.measure import measure_code
@@ -157,6 +158,8 @@ def make_targets(
     """The bare pipeline and the platform, without and with the provider; with calls counted against
     a limit; and with all traced."""
     database = servers.postgres.url
+    # They are stacks on one database: what one has sealed, the next must be able to open.
+    environment = {"MIRSAL_VAULT_KEYS": write_new_key("bench"), **environment}
     return [
         RawPipeline(servers, database, folder, provider=False),
         Product(servers, database, folder, connector="noop", environment=environment),
