@@ -77,7 +77,7 @@ class Extent(NamedTuple):
 ALL_PHASES = "examples,coverage,fuzzing,stateful"
 EXAMPLES = int(os.environ.get("MIRSAL_FUZZ_EXAMPLES", "0"))
 SECONDS = 3_600 if EXAMPLES else 480
-SHORT = Extent(3, 40, 6, least_cases=3_000, least_links=5, seed=7)
+SHORT = Extent(3, 80, 8, least_cases=3_000, least_links=5, seed=7)
 LONG = Extent(EXAMPLES, 20 * EXAMPLES, 12, least_cases=5_000, least_links=5, rounds=10)
 
 

@@ -74,7 +74,8 @@ class Crew:
         log.info(
             "box_wall",
             wall={
-                part: how.partition(":")[0].replace(" ", "_") for part, how in first.wall.items()
+                part: how.partition(":")[0].partition(" (")[0].replace(" ", "_")
+                for part, how in first.wall.items()
             },
         )
         if missing:

@@ -176,7 +176,7 @@ async def open_config(work: Work, keys: LeadKeys) -> None:
     try:
         key = await keys.find_one(KeyName(command.workspace, key_id))
     except KeysAway as error:
-        log.warning("lead_keys_away", reason=str(error))
+        log.warning("lead_keys_away", error=error)
         raise ThrottledError(
             "lead_keys_unavailable",
             "what opens the command cannot be had at the moment",

@@ -45,7 +45,7 @@ class Opener:
         try:
             found = await self._keys.find(names)
         except KeysAway as error:
-            log.error("vault_unusable", workspace=workspace, reason=str(error))
+            log.error("vault_unusable", workspace=workspace, error=error)
             raise unavailable(UNREADABLE) from None
         keys: dict[str, LeadKey] = {}
         for name, key in found.items():
@@ -76,7 +76,7 @@ def open_lead(key: LeadKey, text: str) -> Lead:
     try:
         return Lead.model_validate_json(key.open(text, LEAD))
     except SealBroken:
-        log.error("lead_unreadable", lead_id=key.lead_id)
+        log.error("lead_unreadable", key_ids=[key.id])
         raise unavailable(UNREADABLE) from None
 
 

@@ -78,7 +78,7 @@ class LeadSealer:
             try:
                 kit = Kit(workspace, *await self._sealer.open_data_key(workspace))
             except (KeysUnusable, KeyUnknown, SealBroken, OSError, TimeoutError) as error:
-                log.error("vault_unusable", workspace=workspace, reason=repr(error))
+                log.error("vault_unusable", workspace=workspace, error=error)
                 raise unavailable("The vault cannot seal anything at the moment.") from None
             self._kits[workspace] = kit
         return kit

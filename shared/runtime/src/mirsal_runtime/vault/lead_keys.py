@@ -136,7 +136,12 @@ class LeadKeys:
                 raise KeysAway(str(error)) from None
             except (KeyUnknown, SealBroken) as error:
                 reason = str(error) or "it was changed, or belongs elsewhere"
-                log.error("lead_key_unreadable", **name._asdict(), reason=reason)
+                log.error(
+                    "lead_key_unreadable",
+                    workspace=name.workspace,
+                    key_ids=[name.key_id],
+                    error=error,
+                )
                 return Lost(LEAD_UNREADABLE, f"the lead's key does not open: {reason}")
         self._entries[name] = _Entry(key, row["wrapped"], due)
         self._entries.move_to_end(name)
