@@ -9,7 +9,7 @@ import orjson
 import pytest
 from gateway.leads.service import MOST_IMPORTS
 
-from services.gateway.tests.conftest import AHMED, Gateway
+from services.gateway.tests.conftest import AHMED, Gateway, MakeSettings, open_gateway
 
 PATH = "/api/automation/lead"
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -29,6 +29,22 @@ async def test_a_lead_is_what_its_last_save_says(gateway: Gateway) -> None:
     assert replaced.status_code == 200
     assert (replaced.json()["phone"], replaced.json()["name"]) == ("+201001234567", None)
     assert (await gateway.client.get(f"{PATH}/ahmed")).json() == replaced.json()
+
+
+@pytest.mark.parametrize("seals", [True, False])
+async def test_saves_of_sealed_leads_need_no_second_connection(
+    gateway: Gateway, make_settings: MakeSettings, seals: bool
+) -> None:
+    """More at once than there are connections, at a gateway that has seen none of their keys."""
+    paths = [f"{PATH}/{number}" for number in range(12)]
+    for path in paths:
+        assert (await gateway.client.put(path, json=AHMED)).status_code == 201
+    few = make_settings(database_connections=2, seal_leads=seals)
+    async with open_gateway(few) as fresh:
+        fresh.client.headers["x-api-key"] = await fresh.add_key(gateway.workspace)
+        saves = (fresh.client.put(path, json={**AHMED, "name": "Sara"}) for path in paths)
+        assert [each.status_code for each in await asyncio.gather(*saves)] == [200] * 12
+        assert (await fresh.client.get(paths[0])).json()["name"] == "Sara"
 
 
 async def test_an_unknown_lead_is_404_also_where_another_workspace_has_it(gateway: Gateway) -> None:

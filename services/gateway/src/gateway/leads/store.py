@@ -11,10 +11,11 @@ from mirsal_runtime.vault.personal import LeadKey
 from gateway.audit.entries import Action, Entry, Origin
 from gateway.audit.masking import find_changes, mask_lead
 from gateway.audit.store import record
-from gateway.leads.opening import Opener, open_lead
+from gateway.leads.opening import UNREADABLE, Opener, open_lead
 from gateway.leads.schemas import LeadDraft, LeadView
 from gateway.leads.sealing import Kit, LeadSealer, seal_lead, take_keys
 from gateway.paging import Asked, BothWays
+from gateway.problems import unavailable
 from gateway.store import Database, Transaction
 
 if TYPE_CHECKING:
@@ -54,13 +55,17 @@ class LeadStore:
 
     async def save(self, origin: Origin, lead: NewLead) -> tuple[LeadView, bool]:
         """The lead as it stands now, and whether it is new."""
-        workspace = origin.workspace
+        workspace, lead_id = origin.workspace, lead.lead_id
         kit = await self._sealer.kit_for(workspace)
+        # Not within the transaction: it would take a second connection of the same pool, and so
+        # many saves at once could each wait for another's.
+        known = await self._find_key(workspace, lead_id) if kit is None else {}
 
         async def work(transaction: Transaction) -> tuple[LeadView, bool]:
-            old = await transaction.fetch_row(_SQL["read_for_change"], workspace, lead.lead_id)
-            was = None if old is None else (await self._views(workspace, [old]))[0]
-            rows = await _rows(transaction, kit, [lead])
+            old = await transaction.fetch_row(_SQL["read_for_change"], workspace, lead_id)
+            keys = known if kit is None else await take_keys(transaction, kit, [lead_id])
+            was = None if old is None else _opened(old, keys.get(lead_id))
+            rows = _rows(kit, keys, [lead])
             (new,) = await transaction.fetch(_SQL["save"], workspace, rows)
             view = _view(_lead_of(lead), new)
             entry = _entry(origin, was, view)
@@ -81,9 +86,11 @@ class LeadStore:
         kit = await self._sealer.kit_for(workspace)
 
         async def work(transaction: Transaction) -> int:
+            keys: Mapping[str, LeadKey] = {}
             if kit is not None:
                 await transaction.fetch(_SQL["lock"], workspace, list(unique))
-            rows = await _rows(transaction, kit, list(unique.values()))
+                keys = await take_keys(transaction, kit, list(unique))
+            rows = _rows(kit, keys, list(unique.values()))
             created = _count_new(await transaction.fetch(_SQL["save"], workspace, rows))
             entry = describe(created)
             if entry is not None:
@@ -146,15 +153,27 @@ class LeadStore:
         """The leads of rows; without those that were erased a moment ago."""
         ids = {str(row["key_id"]) for row in rows if row["key_id"] is not None}
         keys = await self._opener.find_keys(workspace, ids)
-        views = []
-        for row in rows:
-            if row["sealed"] is None:
-                views.append(_view(open_lead_of(row), row))
-                continue
-            key = keys.get(str(row["key_id"]))
-            if key is not None:
-                views.append(_view(open_lead(key, row["sealed"]), row))
-        return views
+        return [
+            _opened(row, keys.get(str(row["key_id"])))
+            for row in rows
+            if row["sealed"] is None or str(row["key_id"]) in keys
+        ]
+
+    async def _find_key(self, workspace: str, lead_id: str) -> dict[str, LeadKey]:
+        """The lead's key under the lead's id; empty if it has none."""
+        rows = await self._database.fetch_in(workspace, _SQL["read"], workspace, lead_id)
+        ids = {str(row["key_id"]) for row in rows if row["key_id"] is not None}
+        keys = await self._opener.find_keys(workspace, ids)
+        return {key.lead_id: key for key in keys.values()}
+
+
+def _opened(row: asyncpg.Record, key: LeadKey | None) -> LeadView:
+    """The lead of a row. Raises a 503 `Problem` for a sealed one whose key was not there yet."""
+    if row["sealed"] is None:
+        return _view(open_lead_of(row), row)
+    if key is None:
+        raise unavailable(UNREADABLE)
+    return _view(open_lead(key, row["sealed"]), row)
 
 
 def open_lead_of(row: asyncpg.Record) -> Lead:
@@ -185,13 +204,12 @@ def _count_new(rows: Sequence[asyncpg.Record]) -> int:
     return sum(row["is_new"] for row in rows)
 
 
-async def _rows(
-    transaction: Transaction, kit: Kit | None, leads: Sequence[NewLead]
+def _rows(
+    kit: Kit | None, keys: Mapping[str, LeadKey], leads: Sequence[NewLead]
 ) -> list[Mapping[str, object]]:
-    """The rows to write; the leads that exist are locked already, if they are to be sealed."""
+    """The rows to write, sealed with the leads' keys if there is a kit."""
     if kit is None:
         return [_open_row(lead) for lead in leads]
-    keys = await take_keys(transaction, kit, [lead.lead_id for lead in leads])
     return [_sealed_row(kit, keys[lead.lead_id], _lead_of(lead)) for lead in leads]
 
 

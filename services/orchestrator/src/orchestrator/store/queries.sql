@@ -98,8 +98,6 @@ SELECT clock_timestamp();
 -- Whatever looks for due runs says now(), since clock_timestamp(), as volatile, keeps the index
 -- out; and = ANY (ARRAY ...), since a join may go through all runs that ever were.
 
--- Takes due wake-ups and keeps other pollers from them for a while: five seconds, and the longer
--- the later the run is, since then its wake-up waits in Kafka behind much else.
 -- What runs keep whose leads were erased.
 -- name: forget_requests
 UPDATE runs SET request = given.request
@@ -116,6 +114,8 @@ UPDATE execution_logs
  WHERE run_id = ANY ($1::uuid[])
    AND (output_data IS NOT NULL OR error_details ->> 'code' <> 'lead_erased');
 
+-- Takes due wake-ups and keeps other pollers from them for a while: five seconds, and the longer
+-- the later the run is, since then its wake-up waits in Kafka behind much else.
 -- name: lease_due
 UPDATE runs
    SET leased_until = now() + least(greatest(now() - wake_at, interval '5 s'),
