@@ -64,5 +64,11 @@ def attempt_context(traceparent: str, command_id: str) -> str:
     Its span id follows from the command's id, so that a later attempt can link to an earlier one
     without anybody having kept its context.
     """
-    span_id = blake2b(command_id.encode(), digest_size=8).hexdigest()
+    return named_context(traceparent, command_id)
+
+
+def named_context(traceparent: str, name: str) -> str:
+    """A context in the trace of `traceparent` whose span id follows from `name`: whoever tells of
+    the same thing again says the same id."""
+    span_id = blake2b(name.encode(), digest_size=8).hexdigest()
     return f"{traceparent[:36]}{span_id}{traceparent[52:]}"

@@ -21,9 +21,9 @@ from mirsal_runtime.span_attributes import (
     WORKSPACE,
     messaging,
 )
-from mirsal_runtime.trace_context import attempt_context, is_sampled, sampled
+from mirsal_runtime.trace_context import attempt_context, is_sampled, named_context, sampled
 
-from orchestrator.decide import Decision, Event, Reported, RunRequest, Woken
+from orchestrator.decide import Decision, Event, Reported, Requested, RunRequest, Woken
 from orchestrator.intake.records import Arrival
 from orchestrator.intake.resting import RESTING
 
@@ -103,11 +103,12 @@ class EventSpan(NamedTuple):
             links=[*filter(None, (batch,)), *self.links, *self._earlier_attempts(decision)],
             error=error,
         )
-        if is_new:
-            # Of no length, so that a run shows while it is under way.
+        if is_new or isinstance(event, Requested):
+            # Of no length, so that a run shows while it is under way. A request that comes again
+            # may be all that is left of a process that was killed after it had written the run.
             telemetry.note_span(
                 STARTED,
-                context=telemetry.child_traceparent(self.context),
+                context=named_context(self.context, request.run_id),
                 parent=self.context,
                 attributes=about,
             )
