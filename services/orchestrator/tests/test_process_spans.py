@@ -37,18 +37,21 @@ async def stage(
 
 @pytest.mark.parametrize("point", ["after_write", "after_send"])
 async def test_each_run_shows_its_start_once_though_the_process_dies(
-    stage: Stage, pool: Pool, otlp: OtlpReceiver, tmp_path: Path, point: str
+    stage: Stage,
+    pool: Pool,
+    otlp: OtlpReceiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
 ) -> None:
     flag = tmp_path / "die"
     flag.touch()
-    tracing = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url,
-        "MIRSAL_STATE_DIR": str(tmp_path / "state"),
-    }
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.url)
+    monkeypatch.setenv("MIRSAL_STATE_DIR", str(tmp_path / "state"))
     await stage.request(RUNS)
-    process = await stage.start(MIRSAL_FAILPOINT=f"{point}@{flag}", **tracing)
+    process = await stage.start(MIRSAL_FAILPOINT=f"{point}@{flag}")
     assert await process.wait() == -signal.SIGKILL, "the fault did not happen"
-    await stage.start(**tracing)
+    await stage.start()
     await check_books(stage, pool, RUNS)
 
     def all_told(spans: list[Seen]) -> bool:
