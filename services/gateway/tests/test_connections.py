@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import psutil
 import pytest
 from gateway.bodies import read_body
 from gateway.problems import Problem
-from gateway.serving import Bounds, listen, serve
+from gateway.serving import Bounds, JoinedWrites, listen, serve
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -240,3 +240,53 @@ async def test_what_is_no_request_is_a_problem_like_any_other(
     for header in (b"application/problem+json", b"nosniff", b"default-src 'none'"):
         assert header in head
     assert orjson.loads(body)["status"] == status
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written, by system call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[bytes] = []
+        self.closed = False
+
+    def writelines(self, list_of_data: Iterable[bytes]) -> None:  # type: ignore[override] # bytes
+        assert not self.closed, "written to what is closed"
+        self.calls.append(b"".join(list_of_data))
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return 5
+
+
+async def test_what_is_written_in_one_turn_goes_out_together_and_no_later() -> None:
+    wire = Wire()
+    joined = JoinedWrites(wire, asyncio.get_running_loop())
+    joined.write(b"head")
+    joined.write(b"body")
+    assert wire.calls == []
+    assert joined.get_write_buffer_size() == 5 + 8
+    await asyncio.sleep(0)
+    assert wire.calls == [b"headbody"]
+    joined.write(b"a first event")
+    await asyncio.sleep(0)
+    assert wire.calls[1:] == [b"a first event"], "a stream's parts do not wait for each other"
+    joined.write(b"last words")
+    joined.close()
+    assert (wire.calls[2:], wire.closed) == ([b"last words"], True)
+    await asyncio.sleep(0)
+    assert len(wire.calls) == 3
+
+
+async def test_what_is_left_for_a_client_that_is_gone_is_dropped() -> None:
+    wire = Wire()
+    joined = JoinedWrites(wire, asyncio.get_running_loop())
+    joined.write(b"too late")
+    wire.close()
+    await asyncio.sleep(0)
+    assert wire.calls == []

@@ -38,8 +38,8 @@ NO_CONSENT = "no_consent"
 class Seal(Protocol):
     """The key of a run's lead."""
 
-    def hide(self, plain: JsonObject, what: str, of: str) -> JsonObject:
-        """A JSON object that holds `plain` sealed."""
+    def seal(self, plain: bytes, what: str, of: str) -> JsonObject:
+        """`plain` as a `Sealed` of a message."""
 
     def reveal(self, value: JsonObject, what: str, of: str) -> JsonObject:
         """What was sealed; an object in the open as it is. Raises where it does not open."""

@@ -12,7 +12,7 @@ from mirsal_contracts.controls import (
     ResolveExecution,
     RetryRun,
 )
-from mirsal_contracts.leads import CONFIG
+from mirsal_contracts.leads import CONFIG, SEALED
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.nodes import NODE_TYPES
 from mirsal_contracts.requests import RunRequested
@@ -242,8 +242,8 @@ def _outgoing(
 ) -> Outgoing:
     message, value = command.message, command.value
     if command.is_personal and request is not None and request.seal is not None:
-        sealed = request.seal.hide(message.config, CONFIG, message.command_id)
-        value = message.model_copy(update={"config": sealed}).to_json()
+        sealed = request.seal.seal(command.value, CONFIG, message.command_id)
+        value = message.model_copy(update={"config": {SEALED: sealed}}).to_json()
     envelope = Envelope(
         id=message.command_id,
         type=RunNode.TYPE,

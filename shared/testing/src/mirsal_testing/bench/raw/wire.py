@@ -1,6 +1,7 @@
 """The bare pipeline's topics and messages: as long as Mirsal's own, made the cheapest way.
 
 Each is built once from the contracts' models; a run's message is that text with its id put in.
+What is personal is as long as it is sealed, which Mirsal's is; nothing is sealed or opened here.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.ids import command_id_of
-from mirsal_contracts.leads import Lead
+from mirsal_contracts.leads import CONFIG, OUTPUT, Lead
 from mirsal_contracts.message import Envelope, Headers, Message
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NodeSucceeded
 from mirsal_contracts.workflows import Connection, Graph, Node
+from mirsal_runtime.vault.personal import LeadKey
+from mirsal_runtime.vault.sealing import make_key
+from orjson import dumps
+
+from mirsal_testing.lead_keys import seal_lead
 
 if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
@@ -25,6 +31,7 @@ STEPS = 2
 RUN_PATH = "/run"
 MESSAGE_PATH = "/v23.0/100000000000001/messages"
 
+_FILLER = "filler"
 _RUN = "00000000-0000-7000-8000-000000000000"
 _NODES = ("first", "second")
 _WORKSPACE = "default"
@@ -38,6 +45,7 @@ _LEAD = Lead(
     time_zone="Africa/Cairo",
     fields={"city": "القاهرة"},
 )
+_KEY = LeadKey(_RUN, _WORKSPACE, _LEAD.id, make_key())
 _NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -84,6 +92,11 @@ def config_of(step: int, *, provider: bool) -> JsonObject:
     return {"to": _LEAD.phone, "text": text} if provider else {"value": text}
 
 
+def output_of(step: int, *, provider: bool) -> JsonObject:
+    """What that step comes to; the noop connector's gives back its config."""
+    return {"messageId": f"wamid.{_RUN}"} if provider else config_of(step, provider=False)
+
+
 def request_letter(*, provider: bool) -> Letter:
     """What the front publishes."""
     kind = "whatsapp" if provider else "noop"
@@ -98,7 +111,7 @@ def request_letter(*, provider: bool) -> Letter:
         workflow_id=_WORKFLOW,
         version=1,
         graph=Graph(nodes=nodes, connections=connections),
-        lead=_LEAD,
+        lead=seal_lead(_LEAD, _KEY),
         requested_at=_NOW,
     )
     return Letter(request, _envelope(RunRequested.TYPE, "gateway"))
@@ -113,7 +126,7 @@ def command_letters(*, provider: bool) -> tuple[Letter, ...]:
                 {
                     **_attempt(step, kind),
                     "lead_id": _LEAD.id,
-                    "config": config_of(step, provider=provider),
+                    "config": _as_sealed(config_of(step, provider=provider), CONFIG),
                     "timeout_seconds": 15.0,
                     "deadline": _NOW,
                 }
@@ -127,16 +140,26 @@ def command_letters(*, provider: bool) -> tuple[Letter, ...]:
 def status_letters(*, provider: bool) -> tuple[Letter, ...]:
     """What the worker publishes, by step."""
     kind = "whatsapp" if provider else "noop"
-    output: JsonObject = {"messageId": f"wamid.{_RUN}"} if provider else {"value": "done"}
     return tuple(
         Letter(
             NodeSucceeded.model_validate(
-                {**_attempt(step, kind), "started_at": _NOW, "ended_at": _NOW, "output": output}
+                {
+                    **_attempt(step, kind),
+                    "started_at": _NOW,
+                    "ended_at": _NOW,
+                    "output": _as_sealed(output_of(step, provider=provider), OUTPUT),
+                }
             ),
             _envelope(NodeSucceeded.TYPE, f"{kind}-worker", step, kind),
         )
         for step in range(STEPS)
     )
+
+
+def _as_sealed(plain: JsonObject, what: str) -> JsonObject:
+    """The same in the open, for the bare worker to use, and as long as it were sealed."""
+    missing = len(dumps(_KEY.hide(plain, what, _RUN))) - len(dumps({**plain, _FILLER: ""}))
+    return {**plain, _FILLER: "." * missing}
 
 
 def step_of(node_id: str) -> int:
