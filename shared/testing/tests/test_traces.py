@@ -40,6 +40,10 @@ def test_a_whole_trace_has_no_fault() -> None:
     assert [*faults_of_trace(WHOLE, RUN, [EXECUTION])] == []
 
 
+def test_a_span_that_was_sent_twice_is_one() -> None:
+    assert [*faults_of_trace([*WHOLE, *WHOLE], RUN, [EXECUTION])] == []
+
+
 @pytest.mark.parametrize(
     ("spans", "words"),
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,9 +25,9 @@ def faults_of_trace(
     each of the executions in `arrived` to a provider.
     """
     ids = {span.span_id for span in spans}
-    roots = [span for span in spans if not span.parent_id]
-    if Counter(span.service for span in roots) != {"gateway": 1}:
-        yield f"roots: {[(span.service, span.name) for span in roots]}"
+    roots = {span.span_id: span for span in spans if not span.parent_id}
+    if [span.service for span in roots.values()] != ["gateway"]:
+        yield f"roots: {[(span.service, span.name, span.span_id) for span in roots.values()]}"
     for span in spans:
         if span.parent_id and span.parent_id not in ids:
             yield f"{span.service} {span.name}: its parent {span.parent_id} is not there"
