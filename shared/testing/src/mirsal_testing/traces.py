@@ -22,7 +22,8 @@ def faults_of_trace(
 
     Whole is: it begins at the gateway, every span's parent is there, the run was begun by the
     orchestrator, each attempt that a status tells of is there, and so is the call that brought
-    each of the executions in `arrived` to a provider.
+    each of the executions in `arrived` to a provider. A span that was sent twice, since its process
+    was killed between the collector's answer and its note of it, is one: it has one id.
     """
     ids = {span.span_id for span in spans}
     roots = {span.span_id: span for span in spans if not span.parent_id}
