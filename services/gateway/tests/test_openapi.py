@@ -11,7 +11,7 @@ import pytest
 from gateway.application import build_app
 from gateway.auth.access import GUARDED
 from gateway.links import TELLS
-from gateway.openapi import describe
+from gateway.openapi import TAGS, describe
 
 from services.gateway.tests.conftest import Gateway
 
@@ -75,7 +75,7 @@ def test_every_call_says_its_refusals_and_shows_examples(document: Any) -> None:
         assert all(each.get("description") for each in operation.get("parameters", ())), case
         answers = operation["responses"]
         if path in OPEN:
-            assert "security" not in operation, case
+            assert operation["security"] == [], case
         else:
             needed = GUARDED[method.upper(), path]
             assert operation["security"] == [{"ApiKey": [needed]}, {"Bearer": [needed]}], case
@@ -130,6 +130,13 @@ def test_clients_can_take_answers_and_bodies_for_what_they_are(document: Any) ->
     assert not [each for each in start["properties"].values() if "default" in each]
     assert schemas["SecretRotation"]["properties"]["overlapHours"]["default"] == 24
     assert "errors" not in schemas["ProblemDetails"]["required"]
+
+
+def test_groups_of_calls_are_described_and_open_calls_say_so(document: Any) -> None:
+    calls = [(path, call) for path, calls in document["paths"].items() for call in calls.values()]
+    assert {tag for _, call in calls for tag in call["tags"]} == set(TAGS)
+    assert [tag["name"] for tag in document["tags"]] == list(TAGS)
+    assert {path for path, call in calls if call["security"] == []} == OPEN
 
 
 def test_links_lead_to_every_call_that_needs_an_id(document: Any) -> None:

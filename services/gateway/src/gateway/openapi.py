@@ -30,6 +30,21 @@ created in some time with `createdAfter` and `createdBefore`; `nextCursor` leads
 with everything else as it was, and is null on the last."""
 
 
+TAGS: Final = {
+    "Workflows": "Definitions: what happens to a lead, step by step. Each change is a version.",
+    "Leads": "The people that workflows run for: upserted one by one or in bulk, and erased.",
+    "Runs": "Start a workflow for a lead, or for many; what became of it.",
+    "Executions": "One connector called directly, and how each step of a run went.",
+    "Control": "What people decide about a run: cancel, retry, say what happened.",
+    "Live events": "Server-sent events of a run, or of all: resumed where they broke off.",
+    "Jobs": "Calls for thousands of leads at once, with progress.",
+    "Dead letters": "What could not be processed: read it, and have it processed again.",
+    "Webhooks": "Where events of runs are sent to, signed.",
+    "Credentials": "Accounts that connectors use: written here, shown nowhere.",
+    "Keys": "Who may call, and what.",
+    "Audit": "Who changed or read what, when, from where.",
+    "Health": "For probes and dashboards. These calls need no key.",
+}
 _SPARSE: Final = {"ProblemDetails", "FaultEntry"}
 """Answers whose members are there only where they say something."""
 _SOMETHING: Final = object()
@@ -45,6 +60,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         version=app.version,
         description=f"{DESCRIPTION}\n\n{_describe_roles()}",
         routes=app.routes,
+        tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        # Wherever the document itself was fetched from.
+        servers=[{"url": "/"}],
         separate_input_output_schemas=False,
     )
     models = sorted(NAMED_MODELS, key=lambda model: model.__name__)
@@ -100,8 +118,9 @@ def _name_scopes(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             scope = scope_of((method.upper(), path))
-            if scope is not None:
-                operation["security"] = [{"ApiKey": [scope]}, {"Bearer": [scope]}]
+            operation["security"] = (
+                [] if scope is None else [{"ApiKey": [scope]}, {"Bearer": [scope]}]
+            )
 
 
 def _describe_roles() -> str:
