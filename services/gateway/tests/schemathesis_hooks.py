@@ -6,7 +6,7 @@ from typing import Any
 
 import schemathesis
 
-LONG_WAIT = re.compile(r"\d+(\.\d+)?s")
+LONG_WAIT = re.compile(r"\d+(\.\d+)?s?")
 
 
 @schemathesis.hook

@@ -174,7 +174,9 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         error.status_code,
         kinds.get(error.status_code, "refused"),
         title,
-        "There is nothing at this path." if error.status_code == 404 else str(error.detail),
+        "There is nothing at this path: /docs lists all calls."
+        if error.status_code == 404
+        else str(error.detail),
         headers=headers,
     ).to_response()
 

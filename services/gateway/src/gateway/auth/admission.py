@@ -134,7 +134,9 @@ class Admission:
                 return
         if "\0" in scope["path"]:
             # Nothing has such a name, and PostgreSQL has no text for it.
-            await not_found("There is nothing at this path.").to_response()(scope, receive, send)
+            await not_found("There is nothing at this path: /docs lists all calls.").to_response()(
+                scope, receive, send
+            )
             return
         scope.setdefault("state", {})[PRINCIPAL] = principal
         await self._app(scope, receive, send)

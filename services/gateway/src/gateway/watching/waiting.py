@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from gateway.problems import Fault, invalid
 
-PATTERN: Final = r"^([0-9]|[12][0-9]|30)(\.[0-9]{1,3})?s$"
+PATTERN: Final = r"^([0-9]|[12][0-9]|30)(\.[0-9]{1,3})?s?$"
 _WAIT: Final = re.compile(PATTERN)
 _MOST_SECONDS: Final = 30.0
 
@@ -30,5 +30,7 @@ def wait_of(request: Request) -> float | None:
     if given is None:
         return None
     if _WAIT.fullmatch(given) is None:
-        raise invalid([Fault("is a time such as 10s, at most 30s", parameter="wait")])
+        raise invalid(
+            [Fault("is a time in seconds such as 10s or 10, at most 30s", parameter="wait")]
+        )
     return min(float(given.removesuffix("s")), _MOST_SECONDS)
