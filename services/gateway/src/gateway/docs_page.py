@@ -70,13 +70,22 @@ def _page(app: FastAPI) -> str:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             groups.setdefault(operation["tags"][0], []).append(_entry(path, method, operation))
-    parts = [f"<h2>{escape(name)}</h2>{''.join(found)}" for name, found in groups.items()]
+    tags = [(tag["name"], tag["description"]) for tag in document["tags"]]
+    parts = [
+        f'<h2 id="{_anchor(name)}">{escape(name)}</h2>{_paragraphs(text)}{"".join(groups[name])}'
+        for name, text in tags
+    ]
+    index = " · ".join(f'<a href="#{_anchor(name)}">{escape(name)}</a>' for name, _ in tags)
     return _PAGE.substitute(
         title=escape(document["info"]["title"]),
         version=escape(document["info"]["version"]),
         description=_paragraphs(document["info"]["description"]),
-        groups="".join(parts),
+        groups=f"<nav>{index}</nav>{''.join(parts)}",
     )
+
+
+def _anchor(name: str) -> str:
+    return escape(name.lower().replace(" ", "-"))
 
 
 def _entry(path: str, method: str, operation: dict[str, Any]) -> str:
@@ -94,7 +103,8 @@ def _entry(path: str, method: str, operation: dict[str, Any]) -> str:
         f'<span class="method">{escape(method.upper())}</span> <code>{escape(path)}</code> '
         f'<span class="muted">{escape(operation.get("summary", ""))}</span>'
     )
-    return f"<details><summary>{head}</summary><div>{''.join(parts)}</div></details>"
+    place = escape(operation["operationId"])
+    return f'<details id="{place}"><summary>{head}</summary><div>{"".join(parts)}</div></details>'
 
 
 def _parameters(parameters: list[dict[str, Any]]) -> str:
