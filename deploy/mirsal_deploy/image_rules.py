@@ -58,6 +58,8 @@ def _dockerfile_faults(root: Path, name: str, source: str) -> Iterator[str]:
         yield "does not run as 10001"
     if name in SERVICES and f'CMD ["python", "-m", "{SERVICES[name]}"]' not in lines:
         yield f"does not run {SERVICES[name]}"
+    if "settle_packages.py \\\n    && /opt/mirsal/bin/python compile_imported.py " not in text:
+        yield "is another image at each build: it does not run settle_packages.py"
     if ":latest" in text:
         yield "names a latest image"
 

@@ -1,5 +1,10 @@
 """What `make images` runs."""
 
+import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from uuid import UUID
+
 import pytest
 from mirsal_deploy.images import Revision, build_command, main, read_size, size_fault
 from mirsal_deploy.places import ROOT, version_of
@@ -38,6 +43,45 @@ def test_an_image_may_not_be_big() -> None:
     assert size_fault("gateway", 251) == said
     assert size_fault("code-runner", 291) is None
     assert size_fault("code-runner", 341) is not None
+
+
+def test_two_builds_of_a_commit_hold_the_same(tmp_path: Path) -> None:
+    spec = spec_from_file_location("settle_packages", ROOT / "deploy" / "settle_packages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for number in ("1", "2"):
+        installed = tmp_path / number / "lib/python3.11/site-packages/mirsal_x-0.1.0.dist-info"
+        installed.mkdir(parents=True)
+        installed.joinpath("uv_cache.json").write_text(f'{{"timestamp": {number}}}')
+        names = ("WHEEL", "uv_cache.json", "uv_build.json")
+        hashes = ("sha256=same", f"sha256={number}", "sha256=same")
+        lines = [
+            f"{installed.name}/{name},{digest},2\n"
+            for name, digest in zip(names, hashes, strict=True)
+        ]
+        installed.joinpath("RECORD").write_text("".join([*lines, f"{installed.name}/RECORD,,\n"]))
+        parts = {
+            "serialNumber": f"urn:uuid:{number}",
+            "metadata": {"timestamp": number, "tools": []},
+            "components": [{"name": "x", "version": "1"}],
+        }
+        (tmp_path / number / "sbom.cdx.json").write_text(json.dumps(parts))
+        script.settle(tmp_path / number)
+    first, second = (
+        {
+            path.relative_to(tmp_path / number): path.read_bytes()
+            for path in (tmp_path / number).rglob("*")
+            if path.is_file()
+        }
+        for number in ("1", "2")
+    )
+    assert first == second
+    assert {path.name for path in first} == {"RECORD", "sbom.cdx.json"}
+    told = json.loads(first[Path("sbom.cdx.json")])
+    assert UUID(told["serialNumber"].removeprefix("urn:uuid:")).version == 5
+    assert told["components"] == parts["components"]
 
 
 def test_a_wrong_name_is_said(capsys: pytest.CaptureFixture[str]) -> None:
