@@ -11,16 +11,21 @@ from typing import Final
 
 from mirsal_deploy.alert_rules import RUNBOOKS
 from mirsal_deploy.metric_catalogue import Series, spoken_words
+from mirsal_deploy.places import SERVICES
 from mirsal_deploy.query_rules import query_faults
 from mirsal_deploy.settings_names import CLASSES, names_of
 
 HEADINGS: Final = ("## What it means", "## Look at", "## Do")
 OPENAPI: Final = Path("docs/openapi.json")
 INDEX: Final = "README"
+RELEASING: Final = Path("docs/RELEASING.md")
 _SPAN: Final = re.compile(r"`([^`]+)`")
 _METRIC: Final = re.compile(r"\b(?:mirsal|automation)_[a-z]")
 _CALL: Final = re.compile(r"/api/[^\s\"'`?),]*")
 _SETTING: Final = re.compile(r"\bMIRSAL_[A-Z_]+\b")
+# As kubectl is told; other folders are in `deploy`, too.
+_WORKLOAD: Final = re.compile(rf"\b(deploy|deployment|sts)/({'|'.join(SERVICES)})\b")
+_KINDS: Final = {"deploy": "Deployment", "deployment": "Deployment", "sts": "StatefulSet"}
 _LINK: Final = re.compile(r"\]\(([^)#:]+)\)")
 # A log line's event, an error's code, a field.
 _WORD: Final = re.compile(r"[a-z]+(_[a-z]+)+")
@@ -53,9 +58,21 @@ def runbook_faults(
                 yield f"{name}.md: calls {call}, which is not there"
         for setting in sorted(set(_SETTING.findall(text)) - settings):
             yield f"{name}.md: speaks of {setting}, which nobody reads"
+        yield from (f"{name}.md: {each}" for each in _workload_faults(root, text))
         for link in _LINK.findall(text):
             if not (path.parent / link).is_file():
                 yield f"{name}.md: leads to {link}, which is not there"
+
+    releasing = (root / RELEASING).read_text("utf-8")
+    yield from (f"{RELEASING.name}: {each}" for each in _workload_faults(root, releasing))
+
+
+def _workload_faults(root: Path, text: str) -> Iterator[str]:
+    """What kubectl is told to look for, and would not find."""
+    for kind, name in sorted(set(_WORKLOAD.findall(text))):
+        workload = (root / "deploy/k8s" / name / "workload.yaml").read_text("utf-8")
+        if f"kind: {_KINDS[kind]}\n" not in workload:
+            yield f"speaks of {kind}/{name}, and there is none"
 
 
 def _query_faults(text: str, catalogue: Mapping[str, Series]) -> Iterator[str]:

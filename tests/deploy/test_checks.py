@@ -91,6 +91,7 @@ FILE_BREAKS = [
     Break("Dockerfiles", DOCKERFILE, '"email_worker"]', '"gateway"]', "does not run email_worker"),
     Break("Dockerfiles", DOCKERFILE, f'version="{MAIL}"', 'version="99"', f"version {MAIL}"),
     Break("Dockerfiles", DOCKERFILE, "uv sync --frozen", "uv sync", "uv.lock"),
+    Break("Dockerfiles", DOCKERFILE, "python settle_pack", "python x", "another image at each"),
     Break("docker-compose.yml", COMPOSE, "read_only: true", "read_only: false", "may write"),
     Break("docker-compose.yml", COMPOSE, "cap_drop: [ALL]", "cap_drop: [KILL]", "capabilities"),
     Break("docker-compose.yml", COMPOSE, "valkey:9.1.2", "valkey:latest", "say which version"),
@@ -147,6 +148,7 @@ WATCH_BREAKS = [
     Break("runbooks", STUCK, "mirsal_timers_due", "mirsal_timers_dew", "no service exports"),
     Break("runbooks", STUCK, "runs_overdue", "runs_overdew", "which no code says"),
     Break("runbooks", STUCK, "/run/<run>/cancel", "/runs/<run>/end", "which is not there"),
+    Break("runbooks", "docs/RELEASING.md", "sts/orch", "deploy/orch", "there is none"),
     Break("runbooks", "docs/runbooks/QueueNotRead.md", "MIRSAL_DEAD", "MIRSAL_DED", "nobody reads"),
     Break("runbooks", "docs/runbooks/ProviderBudgetSpent.md", "../SHEETS", "../SHEET", "leads to"),
     Break(
