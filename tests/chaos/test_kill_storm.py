@@ -15,9 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from mirsal_testing.otlp import OtlpReceiver
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
-from mirsal_testing.stack import Stack
 from mirsal_testing.storm.records import open_records
 from mirsal_testing.storm.scene import NODES, prepare
 from mirsal_testing.storm.strikes import Strike, strike
@@ -26,9 +24,8 @@ from mirsal_testing.storm.witness import open_witness
 from mirsal_testing.traces import judge_traces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    from mirsal_testing.otlp import OtlpReceiver
+    from mirsal_testing.stack import Stack
     from mirsal_testing.storm.clients import Clients
     from mirsal_testing.storm.records import Findings
 
@@ -40,7 +37,6 @@ PAUSE_SECONDS = 2.0
 # The product's promise: this long after the last restart all is done.
 DONE_SECONDS = 10.0
 FAULTS_SHOWN = 10
-SETTINGS = {"MIRSAL_RATE_LIMIT_PER_MINUTE": "0", "MIRSAL_GATEWAYS": "2"}
 WORKFLOW = "storm"
 # Messages that the provider puts off, so that there are runs that were retried.
 STUMBLES = 40
@@ -51,19 +47,6 @@ pytestmark = [
     pytest.mark.timeout(SECONDS + 180),
     pytest.mark.filterwarnings(CLOSED_LATE),
 ]
-
-
-@pytest.fixture
-def otlp() -> Iterator[OtlpReceiver]:
-    with OtlpReceiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def stack(mirsal_server_folder: Path, otlp: OtlpReceiver) -> Iterator[Stack]:
-    settings = {**SETTINGS, "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url}
-    with Stack(mirsal_server_folder / "chaos", environment=settings) as running:
-        yield running
 
 
 async def strike_in_turn(stack: Stack, clients: Clients) -> list[Strike]:
@@ -89,8 +72,9 @@ async def stumble(stack: Stack) -> None:
 
 
 async def test_nothing_is_lost_nothing_is_sent_twice_and_all_is_told(
-    stack: Stack, otlp: OtlpReceiver
+    traced_stack: Stack, otlp: OtlpReceiver
 ) -> None:
+    stack = traced_stack
     clients = await prepare(stack, WORKFLOW)
     await stumble(stack)
     enough = asyncio.Event()

@@ -15,21 +15,18 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from mirsal_runtime.broker import Publisher
-from mirsal_runtime.settings import RuntimeSettings
-from mirsal_testing.otlp import OtlpReceiver
 from mirsal_testing.rest import RestClient
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
-from mirsal_testing.stack import Stack
-from mirsal_testing.storm.people import People, poison_of
+from mirsal_testing.storm.people import People
+from mirsal_testing.storm.poison import poison_of, send_poison
 from mirsal_testing.storm.records import open_records
 from mirsal_testing.storm.scene import DEFINITION, NODES
 from mirsal_testing.storm.verdict import judge
 from mirsal_testing.traces import judge_traces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from mirsal_testing.otlp import OtlpReceiver
+    from mirsal_testing.stack import Stack
 
 SECONDS = float(os.environ.get("MIRSAL_CHAOS_SECONDS", "12"))
 RUNS = 50
@@ -38,7 +35,6 @@ RESTART_SECONDS = 30.0
 SETTLE_SECONDS = 60.0
 WORKFLOW = "wishes"
 WORKSPACE = "default"
-SETTINGS = {"MIRSAL_RATE_LIMIT_PER_MINUTE": "0", "MIRSAL_GATEWAYS": "2"}
 # What happens to the message of every fourth lead.
 MISHAPS = (
     {"times": 1, "action": {"error": {"code": 131026}}},
@@ -47,19 +43,6 @@ MISHAPS = (
     None,
 )
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(SECONDS + 240)]
-
-
-@pytest.fixture
-def otlp() -> Iterator[OtlpReceiver]:
-    with OtlpReceiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def stack(mirsal_server_folder: Path, otlp: OtlpReceiver) -> Iterator[Stack]:
-    settings = {**SETTINGS, "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url}
-    with Stack(mirsal_server_folder / "wishes", environment=settings) as running:
-        yield running
 
 
 async def start_runs(stack: Stack) -> list[str]:
@@ -85,14 +68,7 @@ async def start_runs(stack: Stack) -> list[str]:
 
 async def poison(stack: Stack, run_ids: list[str]) -> None:
     """Every fifth run's worker gets a command that it cannot read beside the true one."""
-    settings = RuntimeSettings(
-        kafka_bootstrap_servers=stack.environment["KAFKA_BOOTSTRAP_SERVERS"], instance="poison"
-    )
-    publisher = Publisher(settings)
-    try:
-        await publisher.send([poison_of(each, WORKFLOW, WORKSPACE) for each in run_ids[::5]])
-    finally:
-        await publisher.stop()
+    await send_poison(stack, *(poison_of(each, WORKFLOW, WORKSPACE) for each in run_ids[::5]))
 
 
 async def kill_again_and_again(stack: Stack) -> int:
@@ -119,8 +95,9 @@ async def count_replays(stack: Stack) -> Counter[str]:
 
 
 async def test_wishes_race_with_kills_and_nobody_is_written_to_twice(
-    stack: Stack, otlp: OtlpReceiver
+    traced_stack: Stack, otlp: OtlpReceiver
 ) -> None:
+    stack = traced_stack
     run_ids = await start_runs(stack)
     await poison(stack, run_ids)
     people = People(stack.url, stack.api_key, run_ids)

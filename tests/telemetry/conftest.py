@@ -15,24 +15,33 @@ from mirsal_testing.rest import RestClient
 from mirsal_testing.simulators.sheets import SheetsSimulatorClient
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
 from mirsal_testing.stack import Stack
+from mirsal_testing.storm.poison import poison_of, send_poison
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from mirsal_testing.otlp import Seen
+
 PHONE = "+201098765432"
 EMAIL = "canary-person@example.com"
 BAGGAGE = "tenant=canary-baggage"
+NOT_SAMPLED = "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+JOB_SECONDS = 20.0
 CODE = "def main(input):\n    return 1"
 
 
 @dataclass
 class Observed:
-    """The stack, all spans of it, and the runs by what happened to them."""
+    """The stack, all spans of it, and the runs by what happened to them.
+
+    `others` are runs whose trace is not as the rest's.
+    """
 
     stack: Stack
     otlp: OtlpReceiver
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +105,11 @@ class Scenario:
         await self._retried_by_a_person_after_a_kill()
         await self._parked_and_overflowed()
         await self._many()
+        await self._by_jobs()
+        await self._asked_twice()
+        await self._failed_though_not_sampled()
 
-    async def _run(self, name: str, *nodes: dict[str, Any]) -> str:
+    async def _run(self, name: str, *nodes: dict[str, Any], **headers: str) -> str:
         connections = [
             {"from": one["id"], "to": other["id"]} for one, other in itertools.pairwise(nodes)
         ]
@@ -105,7 +117,9 @@ class Scenario:
             name, {"name": name, "nodes": list(nodes), "connections": connections}
         )
         answer = await self._api.http.post(
-            f"/workflow/{name}/run", json={"leadId": "canary-lead"}, headers={"baggage": BAGGAGE}
+            f"/workflow/{name}/run",
+            json={"leadId": "canary-lead"},
+            headers={"baggage": BAGGAGE, **headers},
         )
         return str(answer.json()["runId"])
 
@@ -166,6 +180,46 @@ class Scenario:
             await asyncio.sleep(0.5)
         for number, run_id in enumerate(runs):
             self._found.runs[f"many {number}"] = await self._api.wait_for_run(run_id)
+
+    async def _by_jobs(self) -> None:
+        """A run that a job starts, and a job that replays a letter of it."""
+        await self._api.publish("bulk", {"name": "bulk", "nodes": [chat_node()]})
+        job_id = await self._job("/workflow/bulk/runs", {"leadIds": ["canary-lead"]})
+        (started,) = (await self._api.call("GET", f"/job/{job_id}/runs"))["items"]
+        run = self._found.runs["bulk"] = await self._api.wait_for_run(started["runId"])
+        asking = await asyncio.to_thread(self._asking_span, run["traceId"])
+        context = f"00-{asking.trace_id}-{asking.span_id}-01"
+        await send_poison(self._found.stack, poison_of(run["runId"], "bulk", "default", context))
+        async with asyncio.timeout(JOB_SECONDS):
+            while not (await self._api.call("GET", "/dead-letters"))["items"]:
+                await asyncio.sleep(0.1)
+        await self._job("/dead-letters/replay", {})
+
+    def _asking_span(self, trace_id: str) -> Seen:
+        """What asked for the attempt of this trace."""
+        name, traces = "process executions.requested.v1", self._found.otlp.traces
+        self._found.otlp.wait_for(lambda _: any(each.name == name for each in traces()[trace_id]))
+        return next(each for each in traces()[trace_id] if each.name == name)
+
+    async def _job(self, path: str, body: dict[str, Any]) -> str:
+        """The id of a job that has ended."""
+        job_id = str((await self._api.call("POST", path, json=body))["jobId"])
+        async with asyncio.timeout(JOB_SECONDS):
+            while (await self._api.call("GET", f"/job/{job_id}"))["endedAt"] is None:
+                await asyncio.sleep(0.1)
+        return job_id
+
+    async def _asked_twice(self) -> None:
+        await self._api.publish("twice", {"name": "twice", "nodes": [chat_node()]})
+        for _ in range(2):
+            run_id = await self._api.start_run("twice", "canary-lead", key="twice")
+            self._found.others["twice"] = await self._api.wait_for_run(run_id)
+
+    async def _failed_though_not_sampled(self) -> None:
+        await self._whatsapp.fail_next(131000, times=1)
+        node = chat_node(attempts=2, backoffSeconds=0.2)
+        run_id = await self._run("quiet", node, traceparent=NOT_SAMPLED)
+        self._found.others["quiet"] = await self._api.wait_for_run(run_id)
 
 
 def chat_node(**retry: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from mirsal_testing.rest import RestClient
 from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
-from mirsal_testing.traces import faults_of_trace
+from mirsal_testing.traces import faults_of_parents, faults_of_trace
 
-from tests.telemetry.conftest import BAGGAGE, EMAIL, PHONE
+from tests.telemetry.conftest import BAGGAGE, EMAIL, NOT_SAMPLED, PHONE
 from tests.telemetry.test_metric_table import PAGE
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ METHOD = "(?:GET|PUT|POST|DELETE)"
 HOLES = {
     "{method}": METHOD,
     "{route}": "/.*",
-    "{topic}": r"[a-z_]+(?:\.[a-z_]+)*\.v1",
+    "{topic}": r"[a-z_-]+(?:\.[a-z_]+)*\.v1",
+    "{kind}": "(?:leads_import|runs_start|letters_replay)",
     "{connector}": "[a-z_]+",
 }
 ALL = {
@@ -157,6 +158,57 @@ async def test_a_retry_links_to_the_attempt_before_it(observed: Observed) -> Non
         assert second.attributes["mirsal.attempt"] == 2
         (asking,) = [span for span in spans if span.span_id == second.parent_id]
         assert (first.trace_id, first.span_id) in asking.links
+
+
+async def test_a_job_is_in_the_trace_of_the_call_that_made_it(observed: Observed) -> None:
+    spans = {(span.trace_id, span.span_id): span for span in observed.otlp.spans}
+    (asked,) = [
+        span
+        for span in observed.otlp.traces()[observed.runs["bulk"]["traceId"]]
+        if span.name == "create executions.requested.v1"
+    ]
+    ((step, call),) = [(spans[link], spans[link[0], spans[link].parent_id]) for link in asked.links]
+    assert (step.name, step.attributes["mirsal.job_done"]) == ("job runs_start", 1)
+    assert call.name == "POST /api/automation/workflow/{workflowId}/runs"
+    steps = [span for span in observed.otlp.spans if span.name.startswith("job ")]
+    assert {span.parent_id for span in steps if span.name == step.name} == {call.span_id}
+    assert {span.name for span in steps} == {"job runs_start", "job letters_replay"}
+    assert all(span.parent_id for span in steps)
+
+
+async def test_a_start_that_is_made_again_links_to_the_run_that_it_began(
+    observed: Observed,
+) -> None:
+    run = observed.others["twice"]
+    assert [*faults_of_trace(observed.otlp.traces()[run["traceId"]], run["runId"])] == []
+    made = {
+        (span.trace_id, span.span_id)
+        for span in observed.otlp.spans
+        if span.name == "create executions.requested.v1"
+        and span.attributes["mirsal.run_id"] == run["runId"]
+    }
+    assert len(made) == 2
+    links = {link for span in observed.otlp.traces()[run["traceId"]] for link in span.links}
+    assert {each for each in made if each[0] != run["traceId"]} <= links
+
+
+async def test_a_run_that_was_not_sampled_is_told_of_from_its_failure_on(
+    observed: Observed,
+) -> None:
+    run = observed.others["quiet"]
+    assert run["traceId"] == NOT_SAMPLED[3:35]
+    spans = observed.otlp.traces()[run["traceId"]]
+    assert [*faults_of_parents(spans)] == []
+    (root,) = {span.span_id: span for span in spans if not span.parent_id}.values()
+    assert (root.name, root.service) == ("run.started", "orchestrator")
+    assert root.span_id != NOT_SAMPLED[36:52], "that is the caller's own span"
+    attempts = sorted(
+        (span for span in spans if span.name == "process node.commands.whatsapp.v1"),
+        key=lambda span: span.start,
+    )
+    assert [span.attributes["mirsal.attempt"] for span in attempts] == [1, 2]
+    assert root.start < attempts[0].start
+    assert "succeeded" in {span.attributes.get("mirsal.run_status") for span in spans}
 
 
 async def test_nothing_tells_whom_it_was_about(observed: Observed) -> None:

@@ -33,6 +33,7 @@ def find(run: str | None, mail: str, chat: str, mails: int, chats: int) -> Findi
         executions=[row("mail", mail), row("chat", chat)],
         messages={execution_id_of(RUN, "mail"): mails, execution_id_of(RUN, "chat"): chats},
         traces={},
+        calls={},
     )
 
 
@@ -94,5 +95,6 @@ def test_only_what_a_killed_worker_was_sending_may_be_unconfirmed(
         ],
         messages={execution_id_of(run_id, "mail"): 1 for run_id in ids},
         traces={},
+        calls={},
     )
     assert words in judge(ids, found, NODES, strikes)[0]

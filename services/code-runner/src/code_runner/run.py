@@ -42,17 +42,19 @@ async def run_code(params: CodeParams, attempt: Attempt, runner: Runner) -> Code
     """Run the code once. What is its own fault fails the node; a lost box is tried again."""
     given = json.dumps(params.input, ensure_ascii=False)
     _refuse_too_large(params.code, given)
-    allowed = runner.settings.allow(attempt.command.workspace, params.limits)
-    async with _place(runner.crew, attempt.command.workspace) as box:
+    workspace = attempt.command.workspace
+    allowed = runner.settings.allow(workspace, params.limits)
+    async with _place(runner.crew, workspace) as box:
         await attempt.claim()
         begun = time.perf_counter()
         with calling(
             "run code", attempt.traceparent, {"mirsal.language": params.language}, kind="internal"
         ) as span:
-            said = await _run_in(box, runner.crew, _job_of(params, given, allowed), allowed)
+            job = _job_of(params, given, allowed)
+            said = await _run_in(box, runner.crew, job, allowed, workspace)
             verdict = judge(said.answer, said.logs, params.code)
             span.set(OUTCOME, verdict.outcome)
-            metrics.SANDBOX_OUTCOMES.labels(params.language, verdict.outcome).inc()
+            _count(params.language, verdict.outcome, workspace)
         duration = round((time.perf_counter() - begun) * 1000, 3)
     # Python's parser calls it memory where a code is nested too deep.
     if params.check and verdict.outcome in ("user_error", "memory"):
@@ -67,11 +69,17 @@ async def run_code(params: CodeParams, attempt: Attempt, runner: Runner) -> Code
     )
 
 
-async def _run_in(box: Box, crew: Crew, job: dict[str, Any], allowed: Allowed) -> Said:
+def _count(language: str, outcome: str, workspace: str) -> None:
+    metrics.SANDBOX_OUTCOMES.labels(language, outcome, metrics.WORKSPACE(workspace)).inc()
+
+
+async def _run_in(
+    box: Box, crew: Crew, job: dict[str, Any], allowed: Allowed, workspace: str
+) -> Said:
     try:
         return await crew.run(box, job, allowed.seconds)
     except BoxDied as error:
-        metrics.SANDBOX_OUTCOMES.labels(job["language"], "box_died").inc()
+        _count(job["language"], "box_died", workspace)
         message = f"The process that ran the code ended: {error}"
         raise RetryableError("box_died", message) from error
 

@@ -2,6 +2,9 @@
 
 from contextlib import AbstractContextManager
 from datetime import datetime
+from typing import Final
+
+from mirsal_contracts.topics import COMMANDS
 
 from mirsal_runtime import telemetry
 from mirsal_runtime.span_attributes import (
@@ -19,6 +22,8 @@ from mirsal_runtime.span_attributes import (
 from mirsal_runtime.statuses import Ending
 from mirsal_runtime.trace_context import attempt_context, sampled
 from mirsal_runtime.work import Work
+
+CLAIM_LOST: Final = "claim_lost"
 
 
 def begin_attempt(work: Work, topic: str) -> AbstractContextManager[telemetry.Span]:
@@ -70,6 +75,32 @@ def end_attempt(
             start_ns=int(started_at.timestamp() * 1e9),
             attributes={**_attributes(work, topic), OUTCOME: ending.label},
             error=ending.code,
+        )
+
+
+def lose_attempt(span: telemetry.Span) -> None:
+    """Say that its claim was taken over before it could begin."""
+    span.set(OUTCOME, "transient")
+    span.fail(CLAIM_LOST)
+
+
+def forget_attempt(span: telemetry.Span, work: Work) -> None:
+    """There was no attempt: what is told of the command belongs to whoever asked for it."""
+    span.forget()
+    work.context = ""
+
+
+def remember_attempt(work: Work, attempt: int) -> None:
+    """Have what is remembered of a command belong to its attempt; where an earlier `attempt` was
+    remembered in its place nobody else tells of its own."""
+    if belong_to_attempt(work) and attempt != work.command.attempt:
+        topic = COMMANDS[work.command.connector].name
+        telemetry.note_span(
+            f"process {topic}",
+            context=work.context,
+            parent=work.traceparent,
+            kind="consumer",
+            attributes={**_attributes(work, topic), OUTCOME: "remembered"},
         )
 
 

@@ -11,7 +11,12 @@ from mirsal_contracts.topics import COMMANDS
 from pydantic import BaseModel, ValidationError
 
 from mirsal_runtime import statuses, telemetry
-from mirsal_runtime.attempt_spans import begin_attempt, end_attempt
+from mirsal_runtime.attempt_spans import (
+    begin_attempt,
+    end_attempt,
+    forget_attempt,
+    lose_attempt,
+)
 from mirsal_runtime.claims import ClaimDesk, LiveAttempt, Refusal
 from mirsal_runtime.connector import Connector, ParamsT, ResourceT, ResultT
 from mirsal_runtime.failpoints import pass_by
@@ -70,12 +75,16 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         started_at = datetime.now(UTC)
         with begin_attempt(work, self._topic) as span:
             if self._desk.seems_expired(work):
-                return await self._expire(work, started_at)
-            made = await self._call(work, span.traceparent, started_at)
-            if made.ending is None:
-                span.forget()
+                made = await self._expire(work)
             else:
+                made = await self._call(work, span.traceparent, started_at)
+            if made.ending is not None:
                 end_attempt(span, work, self._topic, made.ending, started_at)
+            elif made.refusal is not None and made.refusal.kind == "lost":
+                # Whoever took the claim over has told of this attempt.
+                lose_attempt(span)
+            else:
+                forget_attempt(span, work)
             return made
 
     def stop_all(self) -> None:
@@ -83,7 +92,7 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         for attempt in self._live.values():
             attempt.stop()
 
-    async def _expire(self, work: Work, started_at: datetime) -> Made:
+    async def _expire(self, work: Work) -> Made:
         """Let the ledger say whether it is too late, without making anything ready."""
         answer = await self._desk.claim(work)
         if not isinstance(answer, Refusal):

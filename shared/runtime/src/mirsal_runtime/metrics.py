@@ -143,7 +143,7 @@ WEBHOOKS_LATE = _gauge(
 PROVIDER_THROTTLED = _counter(
     "mirsal_provider_throttled_total",
     "Attempts that a provider, or a limit kept for it, put off.",
-    ("connector_type", "code"),
+    ("connector_type", "code", "workspace"),
 )
 PROVIDER_BUDGET = _gauge(
     "mirsal_provider_budget_left",
@@ -151,7 +151,9 @@ PROVIDER_BUDGET = _gauge(
     ("connector_type", "budget"),
 )
 SANDBOX_OUTCOMES = _counter(
-    "mirsal_sandbox_outcomes_total", "Runs of customers' code.", ("language", "outcome")
+    "mirsal_sandbox_outcomes_total",
+    "Runs of customers' code.",
+    ("language", "outcome", "workspace"),
 )
 POOL_CONNECTIONS = _gauge(
     "mirsal_pool_connections", "Connections to PostgreSQL: most, used and idle.", ("state",)

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 import structlog
 
 from mirsal_runtime import metrics, statuses, telemetry
-from mirsal_runtime.attempt_spans import belong_to_attempt
+from mirsal_runtime.attempt_spans import CLAIM_LOST, remember_attempt
 from mirsal_runtime.attempts import Made
 from mirsal_runtime.claims import ClaimDesk
 from mirsal_runtime.failures import RetryableError, ThrottledError
@@ -83,7 +83,7 @@ class Server:
         now = datetime.now(UTC)
         match standing.verdict:
             case "remembered" if standing.state is not None:
-                belong_to_attempt(work)
+                remember_attempt(work, standing.attempt)
                 ending = statuses.remembered(work.command, standing.state, standing.status, now)
                 await self._reporter.send(work, ending)
                 self._tell(work, ending)
@@ -108,7 +108,7 @@ class Server:
         refusal = made.refusal
         if refusal is not None and refusal.kind == "lost":
             # Evidence, if the claim was ours: what was thought unconfirmed was never begun.
-            failure = RetryableError("claim_lost", "The worker slept before it could begin.")
+            failure = RetryableError(CLAIM_LOST, "The worker slept before it could begin.")
             ending = statuses.fail(work.command, failure, datetime.now(UTC))
             standing = await self._report(work, ending, claimed=False)
             return "done" if standing is None else await self.follow(work, standing)
@@ -131,7 +131,7 @@ class Server:
         workspace = metrics.WORKSPACE(command.workspace)
         metrics.child_of(metrics.ATTEMPT_OUTCOMES, self._connector, ending.label, workspace).inc()
         if ending.label == "throttled":
-            metrics.PROVIDER_THROTTLED.labels(self._connector, ending.code).inc()
+            metrics.PROVIDER_THROTTLED.labels(self._connector, ending.code, workspace).inc()
         (successes if ending.state == "succeeded" else log).info(
             "attempt_ended",
             outcome=ending.label,

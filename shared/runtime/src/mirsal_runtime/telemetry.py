@@ -349,12 +349,14 @@ def note_span(
     parent: str,
     kind: SpanKind = "internal",
     start_ns: int = 0,
+    end_ns: int = 0,
     attributes: Mapping[str, SpanValue] = _NOTHING,
     links: Sequence[str] = (),
     error: str = "",
 ) -> None:
-    """Record a span that ends now, under a context that was chosen before; for one without a
-    start, of no length. Does nothing for a context that is not sampled."""
+    """Record a span that ended, now unless it is said when, under a context that was chosen
+    before; for one without a start, of no length. Does nothing for a context that is not
+    sampled."""
     if _tracers and is_sampled(context):
         now = time.time_ns()
         _tracers[0].record(
@@ -363,7 +365,7 @@ def note_span(
             parent=parent,
             kind=kind,
             start_ns=start_ns or now,
-            end_ns=now,
+            end_ns=end_ns or now,
             attributes=attributes,
             links=links,
             error=error,

@@ -1,7 +1,7 @@
 -- name: open_job
 -- None where the workspace has as many open jobs as it may.
-INSERT INTO jobs (id, workspace, kind, workflow_id, request, created_by, expires_at)
-SELECT $1, $2, $3, $4, $5, $6, now() + $7::interval
+INSERT INTO jobs (id, workspace, kind, workflow_id, request, created_by, expires_at, traceparent)
+SELECT $1, $2, $3, $4, $5, $6, now() + $7::interval, $9
  WHERE (SELECT count(*)
           FROM jobs
          WHERE workspace = $2 AND status IN ('receiving', 'queued', 'running')) < $8
@@ -99,7 +99,7 @@ UPDATE jobs
               ORDER BY updated_at
               LIMIT 1
                 FOR UPDATE SKIP LOCKED)
-RETURNING id, workspace, kind, workflow_id, request, created_by, created_at, place;
+RETURNING id, workspace, kind, workflow_id, request, created_by, created_at, place, traceparent;
 
 -- name: read_part
 SELECT first, body FROM job_parts WHERE workspace = $1 AND job_id = $2 AND number = $3;

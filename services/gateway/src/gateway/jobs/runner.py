@@ -7,6 +7,7 @@ from uuid import uuid4
 import structlog
 from mirsal_contracts.message import JsonObject
 
+from gateway.jobs.step_spans import begin_step, describe_step
 from gateway.jobs.store import JobStore
 from gateway.jobs.work import Works
 from gateway.problems import Problem
@@ -78,7 +79,10 @@ class JobRunner:
         end = loop.time() + TURN_SECONDS
         while True:
             try:
-                step = await self._works.of(job.kind).take_step(job)
+                with begin_step(job) as span:
+                    told = job._replace(traceparent=span.traceparent)
+                    step = await self._works.of(job.kind).take_step(told)
+                    describe_step(span, step)
                 has_advanced = await self._store.advance(job, lease, step)
             except DatabaseUnavailable:
                 raise

@@ -167,7 +167,9 @@ class Jobs:
         workspace = call.caller.workspace
         job_id = self._launcher.issuer.name("job", workspace, new_stem())
         now = datetime.now(UTC)
-        return Job(job_id, workspace, kind, workflow_id, {}, call.caller.name, now, "")
+        return Job(
+            job_id, workspace, kind, workflow_id, {}, call.caller.name, now, "", call.traceparent
+        )
 
     @asynccontextmanager
     async def _receive(self, job: Job) -> AsyncIterator[None]:

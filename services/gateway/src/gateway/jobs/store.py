@@ -27,7 +27,8 @@ KEPT = timedelta(days=7)
 
 
 class Job(NamedTuple):
-    """A job that is being worked on. `place` is how far it is."""
+    """A job that is being worked on. `place` is how far it is. `traceparent` is the context of the
+    call that made it, or of the step under way."""
 
     id: str
     workspace: str
@@ -37,6 +38,7 @@ class Job(NamedTuple):
     created_by: str
     created_at: datetime
     place: str
+    traceparent: str = ""
 
 
 class Part(NamedTuple):
@@ -96,7 +98,7 @@ class JobStore:
             job.workspace,
             _SQL["open_job"],
             job.id, job.workspace, job.kind, job.workflow_id, job.request, job.created_by,
-            RECEIVED_WITHIN, MOST_OPEN,
+            RECEIVED_WITHIN, MOST_OPEN, job.traceparent,
         )  # fmt: skip
         return row is not None
 

@@ -187,8 +187,8 @@ def caller_of_job(job: Job) -> Principal:
 
 
 def call_of_job(job: Job) -> Call:
-    """The job as a call."""
-    return Call(caller_of_job(job), job.kind, None, b"", telemetry.new_traceparent())
+    """The job as a call: what it starts belongs to its step, or links to that."""
+    return Call(caller_of_job(job), job.kind, None, b"", job.traceparent)
 
 
 def _fault(index: int, message: str) -> JobFault:

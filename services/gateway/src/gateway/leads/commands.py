@@ -8,8 +8,8 @@ from operator import itemgetter
 from typing import Annotated, Final, NoReturn, TypeVar
 
 import typer
-from mirsal_runtime import telemetry
 from mirsal_runtime.broker import BrokerUnavailable, Publisher
+from mirsal_runtime.trace_context import quiet_traceparent
 from mirsal_runtime.vault.keys import GivenKeys, KeysUnusable
 
 from gateway.audit.origins import origin_of_command
@@ -52,7 +52,8 @@ def seal() -> None:
 
 async def _erase(settings: GatewaySettings, workspace: str, lead_id: str) -> Done:
     caller = Principal(key_id="", name=ERASED_BY, workspace=workspace)
-    call = Call(caller, "erase", None, b"", telemetry.new_traceparent())
+    # A command has no span that what it asks for could link to.
+    call = Call(caller, "erase", None, b"", quiet_traceparent())
     publisher = Publisher(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(publisher.stop)

@@ -147,6 +147,9 @@ class Launcher:
         for order, traceparent in zip(orders, traceparents, strict=True):
             if telemetry.is_recorded(traceparent):
                 traceparent = _note_creation(call, order, traceparent)
+            elif telemetry.is_tracing():
+                # An id of its own, under which the run's start is told should it fail.
+                traceparent = telemetry.child_traceparent(traceparent)
             message = _to_message(call.caller.workspace, order, now, traceparent)
             size = size_of(message)
             total += size
@@ -188,6 +191,7 @@ def _note_creation(call: Call, order: Order, traceparent: str) -> str:
     workspace = call.caller.workspace
     context = telemetry.child_traceparent(traceparent)
     is_of_call = telemetry.trace_id_of(traceparent) == telemetry.trace_id_of(call.traceparent)
+    links = () if is_of_call else tuple(filter(telemetry.is_recorded, (call.traceparent,)))
     telemetry.note_span(
         _CREATE,
         context=context,
@@ -200,7 +204,7 @@ def _note_creation(call: Call, order: Order, traceparent: str) -> str:
             WORKFLOW: order.workflow_id,
             LEAD: telemetry.pseudonyms.of_lead(workspace, order.lead.id),
         },
-        links=() if is_of_call else (call.traceparent,),
+        links=links,
     )
     return context
 

@@ -56,7 +56,12 @@ class Case:
     @property
     def may_be_new(self) -> bool:
         """Whether the run's own request is among its events."""
-        return self.doom is not None or isinstance(self.arrivals[0].message, RunRequested)
+        return self.doom is not None or self.begins_run
+
+    @property
+    def begins_run(self) -> bool:
+        """Whether the run began with these events, now or when they came first."""
+        return not self.arrivals or isinstance(self.arrivals[0].message, RunRequested)
 
     def condemn(self, code: str, detail: str, run: StoredRun | None, at: datetime) -> None:
         """The run must end, for this reason, and its events with it."""

@@ -1,7 +1,6 @@
 """The span of one event of a run: in the run's trace, recorded once what it led to is written."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from mirsal_contracts.ids import command_id_of
@@ -23,7 +22,7 @@ from mirsal_runtime.span_attributes import (
 )
 from mirsal_runtime.trace_context import attempt_context, is_sampled, named_context, sampled
 
-from orchestrator.decide import Decision, Event, Reported, Requested, RunRequest, Woken
+from orchestrator.decide import Decision, Event, Reported, RunRequest, RunState, Woken
 from orchestrator.intake.records import Arrival
 from orchestrator.intake.resting import RESTING
 
@@ -32,47 +31,67 @@ _REQUEST, _STATUS, _TIMER = (
     for topic in (EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1, RUN_TIMERS_V1)
 )
 STARTED = "run.started"
+_STUMBLED = frozenset({"retrying", "parked", "unconfirmed"})
 
 
-def trace_event(event: Event, arrival: Arrival | None, run: str) -> "EventSpan | str":
+def trace_event(
+    event: Event, arrival: Arrival | None, run: str, decision: Decision, start_ns: int
+) -> "EventSpan | str":
     """The span of an event that arrived, or the context to go on with where none is recorded.
 
     `run` is the context that its run began with: what came in another trace, a person's wish say,
-    is linked to. Of a trace that is not sampled all is recorded from its first failure on.
+    is linked to. Of a trace that is not sampled all is recorded from its first failure on, below
+    a `run.started` that is told then, under the id that all had for their parent so far.
     """
     given = "" if arrival is None else arrival.traceparent
     parent = given if given[:35] == run[:35] else run
     if not telemetry.is_tracing():
         return parent
-    if not is_sampled(parent):
-        if not isinstance(event, Reported) or isinstance(event.status, NodeSucceeded):
+    root = ""
+    if not is_sampled(run):
+        if not is_sampled(parent) and not _has_stumbled(event, decision.state):
             return parent
-        parent = sampled(parent)
-    links = (given,) if parent[:35] != given[:35] and telemetry.is_traceparent(given) else ()
-    return EventSpan(telemetry.child_traceparent(parent), parent, event, time.time_ns(), links)
+        parent, root = sampled(parent), sampled(run)
+    is_elsewhere = parent[:35] != given[:35] and telemetry.is_traceparent(given)
+    links = (given,) if is_elsewhere and is_sampled(given) else ()
+    context = telemetry.child_traceparent(parent)
+    return EventSpan(context, parent, event, start_ns, links, decision, root)
+
+
+def _has_stumbled(event: Event, state: RunState) -> bool:
+    """Whether something of the run has failed, so that people may ask for its trace."""
+    return (
+        _tells_failure(event)
+        or state.error is not None
+        or any(node.attempt > 1 or node.phase in _STUMBLED for node in state.nodes.values())
+    )
+
+
+def _tells_failure(event: Event) -> bool:
+    return isinstance(event, Reported) and not isinstance(event.status, NodeSucceeded)
 
 
 class EventSpan(NamedTuple):
-    """One event's span, to be recorded once it is known what came of it."""
+    """One event's span, to be recorded once what came of it is written.
+
+    `root` is set for a run that was not sampled: all that is told of it lies below.
+    """
 
     context: str
     parent: str
     event: Event
     start_ns: int
     links: tuple[str, ...]
-    decision: Decision | None = None
+    decision: Decision
+    root: str
 
-    def record(self, request: RunRequest, batch: str, *, is_new: bool) -> None:
-        """Record it: what it led to is written. `batch` is the span that read and wrote it."""
+    def record(self, request: RunRequest, batch: str, *, begins: bool) -> None:
+        """Record it: what it led to is written. `batch` is the span that read and wrote it.
+
+        `begins`: with it the run began, now or in a process that was killed before it told so.
+        """
         decision, event = self.decision, self.event
-        if decision is None:
-            return
-        about = {
-            WORKSPACE: request.workspace,
-            RUN: request.run_id,
-            WORKFLOW: request.workflow_id,
-            LEAD: telemetry.pseudonyms.of_lead(request.workspace, request.lead_id),
-        }
+        about = _about(request)
         name, attributes = _REQUEST
         error = ""
         if isinstance(event, Woken):
@@ -89,7 +108,9 @@ class EventSpan(NamedTuple):
                 OUTCOME: _outcome_of(event),
             }
         state = decision.state
-        if decision.ignored is None and (state.is_final or state.status in RESTING):
+        # Of an event that came again, too: nobody else may be left to tell how the run ended.
+        has_come_to_rest = state.is_final or state.status in RESTING
+        if has_come_to_rest:
             attributes = {**attributes, RUN_STATUS: state.status}
             if state.status != "succeeded":
                 error = state.status
@@ -103,15 +124,13 @@ class EventSpan(NamedTuple):
             links=[*filter(None, (batch,)), *self.links, *self._earlier_attempts(decision)],
             error=error,
         )
-        if is_new or isinstance(event, Requested):
-            # Of no length, so that a run shows while it is under way. A request that comes again
-            # may be all that is left of a process that was killed after it had written the run.
-            telemetry.note_span(
-                STARTED,
-                context=named_context(self.context, request.run_id),
-                parent=self.context,
-                attributes=about,
-            )
+        if self.root:
+            if has_come_to_rest or _tells_failure(event):
+                _tell_start(self.root, "", about, int(request.requested_at.timestamp() * 1e9))
+        elif begins:
+            # A request that comes again may be all that is left of a process that was killed after
+            # it had written the run.
+            _tell_start(named_context(self.context, request.run_id), self.context, about)
 
     def _earlier_attempts(self, decision: Decision) -> Iterator[str]:
         """The attempts that those asked for now come after."""
@@ -120,6 +139,24 @@ class EventSpan(NamedTuple):
             if message.attempt > 1:
                 earlier = command_id_of(message.execution_id, message.attempt - 1)
                 yield attempt_context(self.context, earlier)
+
+
+def _about(request: RunRequest) -> dict[str, telemetry.SpanValue]:
+    return {
+        WORKSPACE: request.workspace,
+        RUN: request.run_id,
+        WORKFLOW: request.workflow_id,
+        LEAD: telemetry.pseudonyms.of_lead(request.workspace, request.lead_id),
+    }
+
+
+def _tell_start(
+    context: str, parent: str, about: Mapping[str, telemetry.SpanValue], at_ns: int = 0
+) -> None:
+    """Of no length, so that a run shows while it is under way."""
+    telemetry.note_span(
+        STARTED, context=context, parent=parent, start_ns=at_ns, end_ns=at_ns, attributes=about
+    )
 
 
 def _outcome_of(event: Reported) -> str:

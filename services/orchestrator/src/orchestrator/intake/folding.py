@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from time import time_ns
 from typing import NamedTuple
 
 from mirsal_contracts.commands import RunNode
@@ -90,6 +91,7 @@ class Fold:
         self, known: KnownRun | None, at: datetime, rules: Rules, seal: Seal | None = None
     ) -> None:
         self._at = at
+        self._start_ns = time_ns()
         self._seal = seal
         self._rules = rules
         self._plan = EMPTY_PLAN if known is None else known.plan
@@ -146,11 +148,15 @@ class Fold:
         self._marks += [mark_of(each.replay, "failed") for each in arrivals if each.replay]
         if self._request is None:
             raise ValueError("a run begins with its request")
-        if self._request.is_erased:
+        told = next((each for each in arrivals if isinstance(each.message, ForgetRun)), None)
+        if told is None and isinstance(first.message, RunRequested):
+            told = first
+        if self._request.is_erased and self._state is not None:
             self._has_ignored = True
+            self._note(Erased(self._at), told, Decision(self._state))
             return
         self._request = self._request.forget()
-        self._decide(Erased(self._at), None)
+        self._decide(Erased(self._at), told)
 
     def conclude(self) -> Folding:
         """All that has to be written and sent."""
@@ -204,11 +210,8 @@ class Fold:
         request = self._request
         if request is None:
             raise ValueError("a run begins with its request")
-        step = trace_event(event, arrival, self._traceparent)
         decision = decide(request, self._state, event, self._plan, self._rules)
-        traceparent = step if isinstance(step, str) else step.context
-        if not isinstance(step, str):
-            self._steps.append(step._replace(decision=decision))
+        traceparent = self._note(event, arrival, decision)
         if decision.ignored is None:
             self._has_changed = True
             self._state = decision.state
@@ -226,6 +229,14 @@ class Fold:
         for command in decision.commands:
             self._commands[command.message.node_id] = (command, traceparent)
         return decision
+
+    def _note(self, event: Event, arrival: Arrival | None, decision: Decision) -> str:
+        """Have the event told, if its trace is recorded; the context to go on with."""
+        step = trace_event(event, arrival, self._traceparent, decision, self._start_ns)
+        if isinstance(step, str):
+            return step
+        self._steps.append(step)
+        return step.context
 
     def _sends(self) -> list[Outgoing]:
         """The commands that are still outstanding after the last event."""

@@ -169,8 +169,8 @@ class _Batch:
             run = known.get(run_id)
             if run is None and not case.may_be_new:
                 self._bury_all(cases.pop(run_id), "unknown_run", "unknown_run")
-            elif run is not None and case.is_unreadable:
-                # A request that nobody can read says nothing against a run that exists.
+            elif run is not None and case.is_unreadable and not run.stored.state.is_final:
+                # A request that nobody can read says nothing against a run that goes on.
                 del cases[run_id]
             else:
                 folding = self._fold_case(case, run, at)
@@ -245,8 +245,8 @@ class _Batch:
         """The run is as decided: count it, and send what it asks for."""
         self._memory.keep(folding)
         for number, step in enumerate(folding.steps):
-            is_new = not number and folding.write is not None and folding.write.is_new
-            step.record(folding.run.request, self.context, is_new=is_new)
+            begins = not number and case.begins_run
+            step.record(folding.run.request, self.context, begins=begins)
         self._sends.extend(folding.sends)
         if folding.write is None:
             self._marks += folding.marks

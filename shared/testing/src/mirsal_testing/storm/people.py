@@ -1,4 +1,4 @@
-"""People who want something of runs all the time, each wish twice, and poison for the workers."""
+"""People who want something of runs all the time, each wish twice."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import httpx
-from mirsal_contracts.commands import RunNode
-from mirsal_contracts.ids import command_id_of, execution_id_of
-from mirsal_contracts.message import Envelope
-from mirsal_contracts.topics import NODE_COMMANDS_WHATSAPP_V1
-from mirsal_runtime.broker import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +16,6 @@ if TYPE_CHECKING:
 TRIES = 200
 PAUSE_SECONDS = 0.1
 ANSWER_SECONDS = 10.0
-NODE: Final = "chat"
 AGREED: Final = frozenset(
     {HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}
 )
@@ -119,14 +113,3 @@ class People:
                 return answer
             await asyncio.sleep(PAUSE_SECONDS)
         raise AssertionError(f"{method} {path}: no answer, however often it was asked for")
-
-
-def poison_of(run_id: str, workflow_id: str, workspace: str) -> Outgoing:
-    """What a worker cannot read, under the name of the run's own first command to it."""
-    execution_id = execution_id_of(run_id, NODE)
-    command_id = command_id_of(execution_id, 1)
-    headers = Envelope(
-        command_id, RunNode.TYPE, "storm", run_id, workspace, execution_id=execution_id,
-        command_id=command_id, workflow_id=workflow_id, node_id=NODE, connector="whatsapp",
-    ).to_headers()  # fmt: skip
-    return Outgoing(NODE_COMMANDS_WHATSAPP_V1.name, run_id, b"{broken", headers)

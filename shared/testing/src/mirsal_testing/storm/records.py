@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,13 +29,15 @@ Row = dict[str, Any]
 class Findings(NamedTuple):
     """Run statuses by run id, executions in order, and messages that arrived by execution id.
 
-    `traces` are the runs' trace ids.
+    `traces` are the runs' trace ids. `calls` are all calls of WhatsApp, refused ones too, by
+    execution id: each with its command's id and the trace context that it came with.
     """
 
     runs: Mapping[str, str]
     executions: Sequence[Row]
     messages: Mapping[str, int]
     traces: Mapping[str, str]
+    calls: Mapping[str, Sequence[tuple[str, str]]]
 
 
 class Records:
@@ -67,6 +69,7 @@ class Records:
             executions=[dict(row) for row in executions],
             messages=await self._count_messages(),
             traces={row["run_id"]: row["trace_id"] for row in runs},
+            calls=await self._read_calls(),
         )
 
     async def _count_messages(self) -> Mapping[str, int]:
@@ -76,6 +79,16 @@ class Records:
         async with WhatsAppSimulatorClient(url) as whatsapp:
             chats = [arrival.callback_data for arrival in await whatsapp.arrivals()]
         return Counter(map(execution_of, [*mails, *chats]))
+
+    async def _read_calls(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        calls: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        url = self._environment["MIRSAL_WHATSAPP_SIMULATOR_URL"]
+        async with WhatsAppSimulatorClient(url) as whatsapp:
+            for call in await whatsapp.calls(fields=("callbackData", "headers")):
+                command_id, traceparent = call["callbackData"], call["headers"].get("traceparent")
+                if command_id and traceparent:
+                    calls[execution_of(command_id)].append((command_id, traceparent))
+        return calls
 
 
 @asynccontextmanager

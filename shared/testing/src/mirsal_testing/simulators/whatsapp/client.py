@@ -11,7 +11,7 @@ import orjson
 from mirsal_testing.simulators.control_client import MessageClient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ARRIVAL_FIELDS = ("sequence", "arrivedAt", "to", "callbackData")
 
@@ -75,12 +75,18 @@ class WhatsAppSimulatorClient(MessageClient):
             async for item in pages
         ]
 
-    async def calls(self, *, since: int = 0, outcome: str | None = None) -> list[dict[str, Any]]:
-        """Every call with its outcome, as the control API gives it."""
+    async def calls(
+        self,
+        *,
+        since: int = 0,
+        outcome: str | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Every call with its outcome, as the control API gives it, or these fields of it."""
         query: dict[str, str | int] = {"since": since}
         if outcome is not None:
             query["outcome"] = outcome
-        return [item async for item in self._pages("/simulator/calls", query, None)]
+        return [item async for item in self._pages("/simulator/calls", query, fields)]
 
     async def counts(self, by: str = "callbackData") -> dict[str, int]:
         """How many accepted messages each callback data, or each recipient (`to`), has."""
