@@ -27,6 +27,7 @@ PURE = (
     "shared/expressions/",
     "shared/contracts/src/",
 )
+TLS_SWITCHES = {"verify", "ssl", "check_hostname", "validate_certs", "verify_ssl"}
 CLOCKS = {"now", "utcnow", "today", "monotonic", "perf_counter"}
 TOPIC = re.compile(r"\b(executions|node|run|dead-letters)\.[a-z.-]+\.v\d+\b")
 SQL = re.compile(
@@ -60,6 +61,23 @@ def imports(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def unsafe_in(tree: ast.Module) -> Iterator[str]:
+    """What evaluates a text, makes objects of bytes, or does without TLS' checks."""
+    yield from {"pickle", "marshal", "shelve"} & set(imports(tree))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in {"eval", "exec", "__import__"}:
+                yield name
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="yaml"), attr="load")):
+                yield "yaml.load"
+            case ast.keyword(arg=name, value=ast.Constant(value=False)) if name in TLS_SWITCHES:
+                yield str(name)
+            case ast.Assign(targets=[ast.Attribute(attr=name)], value=ast.Constant(value=False)):
+                yield from {name} & TLS_SWITCHES
+            case ast.Attribute(attr=name) if name in {"CERT_NONE", "_create_unverified_context"}:
+                yield name
 
 
 def test_there_is_something_to_check() -> None:
@@ -202,13 +220,24 @@ def test_words_are_not_taken_for_sql(source: str) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_nothing_unsafe_is_called(path: Path) -> None:
-    calls = {
-        node.func.id
-        for node in ast.walk(parse(path))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
-    assert not calls & {"eval", "exec", "__import__"}
-    assert not {"pickle", "marshal", "shelve"} & set(imports(parse(path)))
+    assert not list(unsafe_in(parse(path)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "eval(text)",
+        "from pickle import loads",
+        "connect(ssl=False)",
+        "httpx.AsyncClient(verify=False)",
+        "context.check_hostname = False",
+        "context.verify_mode = ssl.CERT_NONE",
+        "ssl._create_unverified_context()",
+        "yaml.load(text)",
+    ],
+)
+def test_what_is_unsafe_is_recognised(source: str) -> None:
+    assert list(unsafe_in(ast.parse(source)))
 
 
 @pytest.mark.parametrize("path", TESTS, ids=name_of)

@@ -7,6 +7,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from mirsal_contracts.ids import execution_id_of
@@ -70,6 +71,9 @@ async def test_the_first_story_an_email_for_ahmed(
     assert mail.text.strip() == "عزيزي أحمد محمد, شكراً لاهتمامك"
     assert (run["status"], status["status"]) == ("succeeded", "succeeded")
     assert [each["executionId"] for each in run["executions"]] == [started["executionId"]]
+    by = run["requestedBy"]
+    assert (by["kind"], by["name"]) == ("key", "local"), "the stack's own key"
+    assert UUID(by["id"])
 
 
 async def test_the_second_story_two_executions_in_order(

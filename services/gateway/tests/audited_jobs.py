@@ -1,4 +1,4 @@
-"""The calls of jobs that the audit log tells of, each with the id that it tells."""
+"""Calls of jobs and workflows that the audit log tells of, each with the id that it tells."""
 
 from uuid import uuid4
 
@@ -19,6 +19,29 @@ async def start_as_job(owner: Gateway) -> tuple[httpx.Response, str]:
     await owner.client.put(f"{API}/workflow/hello", json=WELCOME)
     answer = await owner.client.post(f"{API}/workflow/hello/runs", json={"leadIds": ["x"]})
     return answer, answer.json()["jobId"]
+
+
+async def start_many(owner: Gateway) -> tuple[httpx.Response, str]:
+    """A start of one run is told of by the run; this is one of two."""
+    await owner.put_welcome()
+    await owner.client.put(f"{API}/lead/sara", json={})
+    path = f"{API}/workflow/welcome/run"
+    for single in ({"leadId": "ahmed"}, {"leadIds": ["ahmed"]}):
+        assert (await owner.client.post(path, json=single)).status_code == 202
+    answer = await owner.client.post(path, json={"leadIds": ["ahmed", "sara"]})
+    return answer, "welcome"
+
+
+async def deactivate(owner: Gateway) -> tuple[httpx.Response, str]:
+    """Twice, of which the second changes nothing."""
+    await owner.client.put(f"{API}/workflow/hello", json=WELCOME)
+    await owner.client.post(f"{API}/workflow/hello/deactivate")
+    return await owner.client.post(f"{API}/workflow/hello/deactivate"), "hello"
+
+
+async def activate(owner: Gateway) -> tuple[httpx.Response, str]:
+    await deactivate(owner)
+    return await owner.client.post(f"{API}/workflow/hello/activate"), "hello"
 
 
 async def replay_as_job(owner: Gateway) -> tuple[httpx.Response, str]:

@@ -169,6 +169,16 @@ async def test_each_lead_of_a_start_gets_one_run(gateway: Gateway) -> None:
         query = page["nextCursor"] and f"limit=200&cursor={page['nextCursor']}"
     assert [each["leadId"] for each in runs] == ids
     assert [each["line"] for each in runs] == [*range(1, 301), *range(302, 452)]
+    (found,) = await gateway.find_requests(runs[-1]["runId"])
+    by = found.request.requested_by
+    assert by is not None
+    assert (by.kind, by.name) == ("key", "tests")
+    assert (
+        await gateway.sql.fetchval(
+            "SELECT workspace FROM gateway.api_keys WHERE id = $1::text::uuid", by.id
+        )
+        == gateway.workspace
+    )
     last = (
         await gateway.client.get(f"/api/automation/job/{job_id}/runs?sort=-line&limit=1")
     ).json()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,62 @@ def test_groups_of_calls_are_described_and_open_calls_say_so(document: Any) -> N
     assert {tag for _, call in calls for tag in call["tags"]} == set(TAGS)
     assert [tag["name"] for tag in document["tags"]] == list(TAGS)
     assert {path for path, call in calls if call["security"] == []} == OPEN
+
+
+def shapeless(schema: Any, place: str) -> Iterator[str]:
+    """Where a schema says nothing of what is there; references are looked at by themselves."""
+    said = schema.keys() - {"title", "description", "default", "examples"}
+    kinds = {"$ref", "anyOf", "oneOf", "allOf", "enum", "const", "type"}
+    if not said & kinds:
+        yield place
+    if schema.get("type") == "object":
+        members = {"properties", "patternProperties", "additionalProperties"} & said
+        if not members or schema.get("additionalProperties") is True:
+            yield place
+    if schema.get("type") == "array" and "items" not in schema:
+        yield place
+    for name in ("properties", "patternProperties"):
+        for member, inner in schema.get(name, {}).items():
+            yield from shapeless(inner, f"{place}.{member}")
+    inners = [schema.get("items"), schema.get("additionalProperties")]
+    inners += [each for name in ("anyOf", "oneOf", "allOf") for each in schema.get(name, ())]
+    for inner in inners:
+        if isinstance(inner, dict):
+            yield from shapeless(inner, f"{place}[]")
+
+
+def test_generated_clients_have_a_type_for_everything(document: Any) -> None:
+    """JSON that is the caller's own (fields, input, output) is `JsonValue`, and nothing else is."""
+    schemas = document["components"]["schemas"]
+    found = {place for name, schema in schemas.items() for place in shapeless(schema, name)}
+    assert found == {"JsonValue"}
+    for path, method, operation in operations(document):
+        bodies = {"body": operation.get("requestBody", {}), **operation["responses"]}
+        for place, body in bodies.items():
+            for media, content in body.get("content", {}).items():
+                case = f"{method} {path} {place} {media}"
+                if media not in {"application/json", "application/problem+json"}:
+                    assert content["schema"] == {"type": "string"}, case
+                    continue
+                named = content["schema"].get("anyOf", [content["schema"]])
+                assert all(each["$ref"].split("/")[-1] in schemas for each in named), case
+        for each in operation.get("parameters", ()):
+            assert not list(shapeless(each["schema"], "")), f"{method} {path} {each['name']}"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"description": "anything"},
+        {"type": "object"},
+        {"type": "object", "additionalProperties": True},
+        {"type": "array"},
+        {"type": "object", "properties": {"x": {"anyOf": [{"type": "null"}, {}]}}},
+    ],
+)
+def test_what_has_no_shape_is_found(schema: Any) -> None:
+    assert list(shapeless(schema, "it"))
 
 
 def test_links_lead_to_every_call_that_needs_an_id(document: Any) -> None:

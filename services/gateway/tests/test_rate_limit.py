@@ -3,9 +3,11 @@
 import asyncio
 import secrets
 import time
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+import time_machine
 from gateway.auth.rate_limit import Hit, OwnWindows, RateLimiter, client_of
 from mirsal_runtime import metrics
 from mirsal_testing.faults.tcp_proxy import TcpProxy
@@ -15,6 +17,7 @@ from pydantic import SecretStr
 from services.gateway.tests.conftest import MakeSettings, open_gateway, store_key
 from services.gateway.tests.processes import free_port, run_gateway
 
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LEADS = "/api/automation/leads"
 
 
@@ -168,10 +171,38 @@ async def test_a_connection_that_was_cut_does_not_make_valkey_look_down(
             await limiter.stop()
 
 
+# When a client of two calls a minute calls, and what it is told: allowed, remaining, reset.
+MOVING = [
+    (0.0, (True, 1, 60)),
+    (25.0, (True, 0, 35)),
+    (26.5, (False, 0, 34)),
+    (59.5, (False, 0, 1)),
+    (60.5, (True, 0, 25)),
+    (84.0, (False, 0, 1)),
+    (200.0, (True, 1, 60)),
+]
+
+
 def test_a_window_of_its_own_moves() -> None:
-    windows = OwnWindows()
-    assert [windows.hit(Hit("a", 2)).allowed for _ in range(3)] == [True, True, False]
+    now = 0.0
+    windows = OwnWindows(lambda: now)
+    for moment, told in MOVING:
+        now = moment
+        verdict = windows.hit(Hit("a", 2))
+        assert (verdict.allowed, verdict.remaining, verdict.reset_seconds) == told, moment
     assert windows.hit(Hit("b", 2)).remaining == 1
+
+
+async def test_a_shared_window_moves(valkey_server: Server) -> None:
+    client, limiter = secrets.token_hex(8), RateLimiter(SecretStr(valkey_server.url), seconds=20)
+    try:
+        with time_machine.travel(NOON, tick=False) as clock:
+            for moment, told in MOVING:
+                clock.move_to(NOON + timedelta(seconds=moment))
+                verdict = await limiter.hit(client, 2)
+                assert (verdict.allowed, verdict.remaining, verdict.reset_seconds) == told, moment
+    finally:
+        await limiter.stop()
 
 
 @pytest.mark.parametrize(

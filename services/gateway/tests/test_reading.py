@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import pytest
 import time_machine
 from gateway.issued_ids import FRESH_SECONDS, IdIssuer, new_stem
@@ -92,7 +93,18 @@ async def test_a_run_reads_with_its_executions_in_order(gateway: Gateway) -> Non
         "createdAt": "2026-11-22T12:00:00Z",
         "updatedAt": "2026-11-22T12:00:00Z",
         "endedAt": "2026-11-22T12:00:00Z",
+        "requestedBy": None,
     }
+
+
+async def test_a_run_tells_who_started_it(gateway: Gateway) -> None:
+    run_id = await add_run(gateway)
+    by = {"kind": "token", "id": "jwt:sara", "name": "sara"}
+    request = orjson.dumps({"input": {}, "requestedBy": by, "lead": {}}).decode()
+    await gateway.sql.execute(
+        "UPDATE orchestrator.runs SET request = $2 WHERE id = $1", run_id, request
+    )
+    assert (await gateway.client.get(RUN.format(run_id))).json()["requestedBy"] == by
 
 
 async def test_an_execution_has_the_shape_that_clients_know(gateway: Gateway) -> None:

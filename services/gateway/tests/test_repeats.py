@@ -21,6 +21,9 @@ API: Final = "/api/automation"
 MAKES_NOTHING: Final = {
     f"{API}/leads": "says what leads shall be, under ids of the caller's: as a PUT does",
     f"{API}/job/{{jobId}}/cancel": "ends something; said again, nothing changes",
+    f"{API}/workflow/{{workflowId}}/activate": "says how something shall be",
+    f"{API}/workflow/{{workflowId}}/deactivate": "says how something shall be",
+    f"{API}/workflows/validate": "looks at a definition",
 }
 WAITS_FOR_CODE: Final = {f"{API}/code/execute", f"{API}/code/check"}
 MAKING: Final = [

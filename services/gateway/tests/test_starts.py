@@ -8,6 +8,7 @@ from gateway.auth.service import REMEMBER_SECONDS
 from gateway.runs.store import StartStore
 from gateway.store import open_database
 from mirsal_contracts.ids import command_id_of
+from mirsal_contracts.requests import Requester
 
 from services.gateway.tests.conftest import AHMED, WELCOME, Gateway, MakeSettings, open_gateway
 
@@ -19,6 +20,14 @@ async def put_leads(gateway: Gateway, *names: str) -> None:
     """Save leads by these ids."""
     for name in names:
         await gateway.client.put(f"/api/automation/lead/{name}", json={"name": name})
+
+
+async def requester_of(gateway: Gateway) -> Requester:
+    """The caller, as runs tell of it."""
+    key_id = await gateway.sql.fetchval(
+        "SELECT id::text FROM gateway.api_keys WHERE workspace = $1", gateway.workspace
+    )
+    return Requester(kind="key", id=key_id, name="tests")
 
 
 async def test_the_request_carries_all_that_the_run_needs(gateway: Gateway) -> None:
@@ -43,6 +52,7 @@ async def test_the_request_carries_all_that_the_run_needs(gateway: Gateway) -> N
     assert request.lead.fields == AHMED["fields"]
     assert (request.lead.consent.email, request.lead.consent.whatsapp) == (True, None)
     assert request.input == {"n": 7}
+    assert request.requested_by == await requester_of(gateway)
     assert request.execution_id is None
     envelope = found.envelope
     assert envelope.type == "mirsal.run.requested.v1"
@@ -64,6 +74,7 @@ async def test_a_run_without_a_trace_gets_one(gateway: Gateway, given: str) -> N
 
 async def test_many_leads_start_as_many_runs(gateway: Gateway) -> None:
     await gateway.put_welcome()
+    by = await requester_of(gateway)
     names = [f"l{number}" for number in range(20)]
     await put_leads(gateway, *names)
     answer = await gateway.client.post(RUN, json={"leadIds": names, "input": {"n": 1}})
@@ -72,6 +83,7 @@ async def test_many_leads_start_as_many_runs(gateway: Gateway) -> None:
     assert len(set(run_ids)) == 20
     found = {each.request.run_id: each for each in await gateway.find_requests(*run_ids)}
     assert [found[run_id].request.lead.id for run_id in run_ids] == names
+    assert {found[run_id].request.requested_by for run_id in run_ids} == {by}
     assert len({each.envelope.traceparent[3:35] for each in found.values()}) == 20
     for run_id in run_ids:
         run = (await gateway.client.get(f"/api/automation/run/{run_id}")).json()
@@ -89,6 +101,7 @@ async def test_a_direct_call_is_a_run_of_one_node(gateway: Gateway) -> None:
     assert answer.headers["location"] == started["statusUrl"]
     (found,) = await gateway.find_requests(started["runId"])
     assert found.request.version == 0
+    assert found.request.requested_by == await requester_of(gateway)
     assert found.request.execution_id == found.envelope.execution_id == started["executionId"]
     (node,) = found.request.graph.nodes
     assert (node.id, node.type, node.config) == ("direct", "whatsapp", config)

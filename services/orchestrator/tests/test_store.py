@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
+import orjson
 import pytest
 from mirsal_contracts.leads import Lead
+from mirsal_contracts.message import JsonObject
 from mirsal_contracts.workflows import Node
 from orchestrator.decide import ExecutionRow
 from orchestrator.rehearsal import LEAD, Rehearsal, draw
@@ -16,6 +18,7 @@ from orchestrator.store.faults import DatabaseAway, DataRefused
 from orchestrator.store.runs import GraphKey, Pool, RunStore, RunWrite, StoredRun
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+BY: JsonObject = {"kind": "key", "id": "6f1f6f0e-5a4c-4d0c-9a43-0d5f3f6f1c11", "name": "CRM مرسال"}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -27,7 +30,7 @@ def store(pool: Pool) -> RunStore:
 def rehearse(lead: Lead = LEAD) -> Rehearsal:
     """A run of its own id."""
     run = Rehearsal(draw(["a", "b"], "a>b"), lead=lead, given={"big": 2**70, "real": 1e2})
-    run.asked = run.asked._replace(run_id=str(uuid4()))
+    run.asked = run.asked._replace(run_id=str(uuid4()), requested_by=BY)
     return run
 
 
@@ -170,6 +173,7 @@ async def test_the_gateway_may_read_the_views_and_nothing_else(
         assert seen is not None
         assert str(seen["run_id"]) == run.asked.run_id
         assert (seen["status"], seen["trace_id"]) == ("running", TRACE[3:35])
+        assert orjson.loads(seen["requested_by"]) == BY
         assert len(await gateway.fetch("SELECT * FROM orchestrator.published_executions")) == 1
         for forbidden in (
             "SELECT request FROM orchestrator.runs",

@@ -147,15 +147,17 @@ async def _answer_unavailable(_request: Request, error: Exception) -> Response:
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
-    """422 for parameters, but 403 first where the path names a workflow."""
+    """422 for parameters, but 403 first where the path names a workflow (which a PUT may make)."""
     if not isinstance(error, RequestValidationError):
         _fail(error)
     workflow_id = request.path_params.get("workflowId")
-    if workflow_id is not None and request.method == "GET":
+    if workflow_id is not None and request.method != "PUT":
         try:
             await services_of(request).workflows.require(caller_of(request), workflow_id)
         except Problem as problem:
-            return problem.to_response()
+            return await _answer_problem(request, problem)
+        except DatabaseUnavailable as away:
+            return await _answer_unavailable(request, away)
     faults = [Fault(each["msg"], parameter=str(each["loc"][-1])) for each in error.errors()]
     return invalid(faults).to_response()
 

@@ -66,8 +66,8 @@ _SECONDS: Final = {"schema": {"type": "integer", "minimum": 1}}
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These answers, and those that every guarded call has: 401, 403, 429 and 503."""
-    return {status: _refusal(status) for status in sorted({401, 403, 429, 503, *statuses})}
+    """These answers, and those that every guarded call has: 401, 403, 422, 429 and 503."""
+    return {status: _refusal(status) for status in sorted({401, 403, 422, 429, 503, *statuses})}
 
 
 def bare_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

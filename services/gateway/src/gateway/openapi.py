@@ -25,9 +25,10 @@ DESCRIPTION = """Starts workflows for leads and says what became of them.
 
 Every call but the four of *Health* needs the header `x-api-key` (or a Bearer token, where the
 installation has an issuer of them), and the scope that it names. Refusals are problem details
-(RFC 9457). All lists are alike: oldest first, or newest first with `sort=-createdAt`; what was
-created in some time with `createdAfter` and `createdBefore`; `nextCursor` leads to the next page,
-with everything else as it was, and is null on the last."""
+(RFC 9457). A query parameter that a call does not have is refused, and so is one that comes twice.
+All lists are alike: oldest first, or newest first with `sort=-createdAt`; what was created in some
+time with `createdAfter` and `createdBefore`; `nextCursor` leads to the next page, with everything
+else as it was, and is null on the last."""
 
 
 TAGS: Final = {

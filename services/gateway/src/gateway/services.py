@@ -12,7 +12,7 @@ from mirsal_runtime.broker import Publisher
 from mirsal_runtime.health import Check
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent, open_board
-from mirsal_runtime.vault.keys import GivenKeys
+from mirsal_runtime.vault.keys import GivenKeys, KeyKeeper
 from mirsal_runtime.vault.sharing import Sharing
 from mirsal_runtime.webhook_secrets import SecretSealer
 from starlette.requests import Request
@@ -152,12 +152,12 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             credentials=Credentials(credentials, keeper, direct, executions),
             workflows=workflows,
             leads=leads,
-            starts=Starts(finder, graphs, launcher),
+            starts=Starts(finder, graphs, launcher, trail),
             runs=runs,
             controls=Controls(runs, ControlStore(views), launcher, intake, trail),
             letters=letters,
             jobs=Jobs(jobs, launcher, finder, wake),
-            webhooks=_build_webhooks(settings, endpoints),
+            webhooks=_build_webhooks(settings, endpoints, keeper),
             direct=direct,
             executions=executions,
             lookout=lookout,
@@ -187,9 +187,10 @@ def _open_trail(stack: AsyncExitStack, own: Database) -> Trail:
     return trail
 
 
-def _build_webhooks(settings: GatewaySettings, endpoints: WebhookStore) -> Webhooks:
-    keys = GivenKeys(settings.vault_keys, settings.vault_keys_file)
-    sealer = SecretSealer(keys, settings.webhook_keys)
+def _build_webhooks(
+    settings: GatewaySettings, endpoints: WebhookStore, keeper: KeyKeeper
+) -> Webhooks:
+    sealer = SecretSealer(keeper, settings.webhook_keys)
     return Webhooks(endpoints, settings.outbound_rules, sealer)
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.auth.guard import GuardedRoute, check_access
+from gateway.auth.guard import GuardedRoute
 
 Answer: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -65,7 +65,7 @@ class Shortcut:
         request = Request(scope, receive, send)
         given = {way.names[name]: value for name, value in found.items()}
         try:
-            check_access(scope, way.route.needs)
+            way.route.check(scope)
             response = await way.endpoint(request, **given)
         except self._raised as error:
             kind = next(each for each in self._raised if isinstance(error, each))

@@ -10,6 +10,17 @@ from mirsal_contracts.message import JsonObject, Message
 from mirsal_contracts.workflows import Graph
 
 
+class Requester(Message):
+    """Who asked for a run: an API key, or who a token speaks for. Nothing that lets in.
+
+    `kind` is `key` or `token`; `id` is the key's id, or `jwt:` and the token's subject.
+    """
+
+    kind: str
+    id: str
+    name: str
+
+
 class RunRequested(Message):
     """Start one run. Carries all that the run needs, so that the orchestrator looks nothing up.
 
@@ -33,3 +44,4 @@ class RunRequested(Message):
     sealed: Sealed | None = None
     execution_id: str | None = None
     requested_at: datetime
+    requested_by: Requester | None = None

@@ -1,6 +1,7 @@
 """Which calls the audit log tells of, and why not of the others. A test walks all routes.
 
-Whatever changes something is in the first table or in the last. Reads are not recorded unless
+Whatever changes something is in the first table or in the last; a workflow's start only where it
+starts more than one run. Reads are not recorded unless
 they are in the second: those of people's data and of what secures the workspace.
 """
 
@@ -14,9 +15,12 @@ _API: Final = "/api/automation"
 CHANGES: Final[Mapping[Route, Action]] = {
     ("POST", f"{_API}/workflow"): Action.WORKFLOW_SAVED,
     ("PUT", f"{_API}/workflow/{{workflowId}}"): Action.WORKFLOW_SAVED,
+    ("POST", f"{_API}/workflow/{{workflowId}}/activate"): Action.WORKFLOW_ACTIVATED,
+    ("POST", f"{_API}/workflow/{{workflowId}}/deactivate"): Action.WORKFLOW_DEACTIVATED,
     ("PUT", f"{_API}/lead/{{leadId}}"): Action.LEAD_SAVED,
     ("DELETE", f"{_API}/lead/{{leadId}}"): Action.LEAD_ERASED,
     ("POST", f"{_API}/leads"): Action.LEADS_IMPORTED,
+    ("POST", f"{_API}/workflow/{{workflowId}}/run"): Action.RUNS_STARTED,
     ("POST", f"{_API}/run/{{runId}}/cancel"): Action.RUN_CANCELLED,
     ("POST", f"{_API}/run/{{runId}}/retry"): Action.RUN_RETRIED,
     ("POST", f"{_API}/execution/{{executionId}}/decision"): Action.EXECUTION_DECIDED,
@@ -48,13 +52,13 @@ READS: Final[Mapping[Route, Action]] = {
     ("GET", f"{_API}/key/{{keyId}}"): Action.KEY_READ,
     ("GET", f"{_API}/audit"): Action.AUDIT_READ,
 }
-_START: Final = "a start is a run, which says when it began, of what and for whom"
+_START: Final = "a run tells by itself who started it, when, of what and for whom"
 UNRECORDED: Final[Mapping[Route, str]] = {
-    ("POST", f"{_API}/workflow/{{workflowId}}/run"): _START,
     ("POST", f"{_API}/email/send"): _START,
     ("POST", f"{_API}/whatsapp/send"): _START,
     ("POST", f"{_API}/google-sheets/process"): _START,
     ("POST", f"{_API}/code/execute"): _START,
     ("POST", f"{_API}/credential/{{credentialId}}/check"): _START,
+    ("POST", f"{_API}/workflows/validate"): "it looks at a definition and changes nothing",
     ("POST", f"{_API}/code/check"): "it looks at a text and changes nothing",
 }

@@ -40,7 +40,8 @@ _ROW: Final = {
     summary="Read the audit log",
     description="Who did what. Personal data and secrets stand there by their type "
     "only. Each row holds the hash of the row before it: `mirsal audit verify` finds rows that "
-    "were changed, removed, added or moved. Starts of runs are not in it: runs tell of themselves.",
+    "were changed, removed, added or moved. Of starts only those of several runs at once are in "
+    "it: each run tells of itself.",
     responses={
         200: gives(AuditPage, {"items": [_ROW], "nextCursor": None}),
         **refusals(422),

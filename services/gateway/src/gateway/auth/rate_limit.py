@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
@@ -158,15 +158,16 @@ class RateLimiter:
 
 
 class OwnWindows:
-    """The moving minutes of this process alone."""
+    """The moving minutes of this process alone; `clock` gives seconds since some moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._hits: dict[str, deque[float]] = {}
 
     def hit(self, hit: Hit) -> Verdict:
         """As `RateLimiter.hit`."""
         client, limit = hit
-        now = time.monotonic()
+        now = self._clock()
         if client not in self._hits and len(self._hits) >= CLIENTS_OF_ITS_OWN:
             self._hits.clear()
         hits = self._hits.setdefault(client, deque())

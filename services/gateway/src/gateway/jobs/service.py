@@ -33,7 +33,13 @@ from gateway.jobs.work import CSV
 from gateway.paging import START, Asked, Cursor, cut_page
 from gateway.problems import Fault, Problem, access_denied, conflict, invalid, not_found
 from gateway.runs.launch import Call, Launcher, check_key
-from gateway.runs.service import RUN_PATH, FactFinder, refuse_large, refuse_repeated
+from gateway.runs.service import (
+    RUN_PATH,
+    FactFinder,
+    refuse_large,
+    refuse_repeated,
+    require_active,
+)
 from gateway.runs.store import StartQuestion
 from gateway.store import DatabaseUnavailable
 
@@ -94,6 +100,7 @@ class Jobs:
             raise wanted
         refuse_large(wanted.input, body)
         refuse_repeated(wanted.lead_ids)
+        require_active(facts)
         job = self._draw(call, "runs_start", workflow_id)
         size = len(orjson.dumps(wanted.input))
         count = max(1, min(LEADS_A_PART, PART_BYTES // (size + 1)))
@@ -101,7 +108,11 @@ class Jobs:
             for number, first in enumerate(range(0, len(wanted.lead_ids), count)):
                 ids = wanted.lead_ids[first : first + count]
                 await self._store.add_part(job, number, Part(first, orjson.dumps(ids)))
-            request: JsonObject = {"version": facts.version, "input": wanted.input}
+            request: JsonObject = {
+                "version": facts.version,
+                "input": wanted.input,
+                "keyId": call.caller.key_id,
+            }
             digest = sha256(call.says).digest()
             return await self._queue(job, call, digest, len(wanted.lead_ids), request)
 

@@ -182,8 +182,9 @@ class ReplayAll:
 
 
 def caller_of_job(job: Job) -> Principal:
-    """Who the job acts for."""
-    return Principal(key_id="", name=job.created_by, workspace=job.workspace)
+    """Who the job acts for. Jobs of earlier releases know the name alone."""
+    key_id = str(job.request.get("keyId", ""))
+    return Principal(key_id=key_id, name=job.created_by, workspace=job.workspace)
 
 
 def call_of_job(job: Job) -> Call:

@@ -10,7 +10,8 @@ from gateway.auth.guard import GuardedRoute
 from gateway.bodies import Json, parse, read_body
 from gateway.documents import gives, refusals, takes
 from gateway.executions.endpoints import EXECUTION, IDEMPOTENCY
-from gateway.replies import call_of, reply
+from gateway.problems import Problem
+from gateway.replies import acting_call_of, call_of, reply
 from gateway.runs.schemas import RunsStarted, RunStarted, RunView, StartRun
 from gateway.services import caller_of, services_of
 from gateway.watching.waiting import wait_of, wait_parameter
@@ -39,6 +40,7 @@ RUN: Final = {
     "createdAt": "2026-11-22T13:26:00Z",
     "updatedAt": "2026-11-22T13:26:01Z",
     "endedAt": "2026-11-22T13:26:01Z",
+    "requestedBy": {"kind": "key", "id": "6f1f6f0e-5a4c-4d0c-9a43-0d5f3f6f1c11", "name": "crm"},
 }
 
 
@@ -61,7 +63,7 @@ RUN: Final = {
             **gives(RunStarted, _STARTED, headers={"Location": "The run's path, for one lead."}),
             "model": RunStarted | RunsStarted,
         },
-        **refusals(403, 404, 408, 413, 422),
+        **refusals(403, 404, 408, 409, 413, 422),
     },
 )
 async def start_run(
@@ -70,11 +72,17 @@ async def start_run(
 ) -> Response:
     body = parse(await read_body(request))
     says = workflow_id.encode() + b"\0" + (body.canonical if isinstance(body, Json) else b"")
-    call = call_of(request, "start-run", says)
+    # Calls for many are recorded, and so need to know from where they come.
+    read_call = acting_call_of if _names_many(body) else call_of
+    call = read_call(request, "start-run", says)
     started = await services_of(request).starts.start(call, workflow_id, body)
     if isinstance(started, RunStarted):
         return reply(started, 202, headers={"Location": started.status_url})
     return reply(started, 202)
+
+
+def _names_many(body: Json | Problem) -> bool:
+    return isinstance(body, Json) and isinstance(body.value, dict) and "leadIds" in body.value
 
 
 @router.get(

@@ -19,7 +19,11 @@ from gateway.services import caller_of, services_of
 router = APIRouter(prefix="/api/automation", tags=["Live events"], route_class=GuardedRoute)
 
 _CHANGE: Final = {
-    **{name: value for name, value in RUN.items() if name not in {"executions", "traceId"}},
+    **{
+        name: value
+        for name, value in RUN.items()
+        if name not in {"executions", "traceId", "requestedBy"}
+    },
     "revision": 3,
 }
 _LAST_EVENT_ID: Final[dict[str, Any]] = {

@@ -20,6 +20,7 @@ from mirsal_runtime.broker import MAX_MESSAGE_BYTES, BrokerUnavailable, Outgoing
 from mirsal_runtime.span_attributes import LEAD, RUN, WORKFLOW, WORKSPACE, messaging
 from pydantic import JsonValue
 
+from gateway.audit.origins import requester_of
 from gateway.auth.schemas import Principal
 from gateway.issued_ids import STEM_BYTES, IdIssuer, new_stem
 from gateway.leads.opening import Opener
@@ -150,7 +151,7 @@ class Launcher:
             elif telemetry.is_tracing():
                 # An id of its own, under which the run's start is told should it fail.
                 traceparent = telemetry.child_traceparent(traceparent)
-            message = _to_message(call.caller.workspace, order, now, traceparent)
+            message = _to_message(call.caller, order, now, traceparent)
             size = size_of(message)
             total += size
             if size > MAX_MESSAGE_BYTES:
@@ -209,8 +210,8 @@ def _note_creation(call: Call, order: Order, traceparent: str) -> str:
     return context
 
 
-def _to_message(workspace: str, order: Order, now: datetime, traceparent: str) -> Outgoing:
-    run_id = order.run_id
+def _to_message(caller: Principal, order: Order, now: datetime, traceparent: str) -> Outgoing:
+    run_id, workspace = order.run_id, caller.workspace
     request = RunRequested(
         workspace=workspace,
         run_id=run_id,
@@ -222,6 +223,7 @@ def _to_message(workspace: str, order: Order, now: datetime, traceparent: str) -
         sealed=order.sealed,
         execution_id=order.execution_id,
         requested_at=now,
+        requested_by=requester_of(caller),
     )
     envelope = Envelope(
         id=run_id,

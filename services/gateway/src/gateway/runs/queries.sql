@@ -35,6 +35,7 @@ RETURNING 1;
 -- name: read_run
 SELECT run.run_id, run.workflow_id, run.version, run.lead_id, run.status, run.error,
        run.revision, run.trace_id, run.created_at, run.updated_at, run.ended_at,
+       run.requested_by,
        log.execution_id AS log_execution_id, log.node_id AS log_node_id,
        log.connector_type AS log_connector_type, log.status AS log_status,
        log.retry_count AS log_retry_count, log.max_retries AS log_max_retries,

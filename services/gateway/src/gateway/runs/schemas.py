@@ -64,11 +64,20 @@ class RunChange(Answer):
     ended_at: datetime | None
 
 
+class RunRequester(Answer):
+    """Who started a run. `id` is the API key's id, or `jwt:` and the token's subject."""
+
+    kind: str
+    id: str
+    name: str
+
+
 class RunView(Answer):
     """A run with its executions, oldest first.
 
     Between the 202 and its first row a run reads `queued`, and null where nothing is known yet.
-    `version` is 0 for a direct call of one connector.
+    `version` is 0 for a direct call of one connector. `requestedBy` is null for runs that were
+    started before anybody noted it.
     """
 
     run_id: str
@@ -82,3 +91,4 @@ class RunView(Answer):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     ended_at: datetime | None = None
+    requested_by: RunRequester | None = None

@@ -9,11 +9,22 @@ from mirsal_contracts.message import JsonObject
 from mirsal_runtime import telemetry
 from mirsal_runtime.batching import Batcher
 
+from gateway.audit.entries import Action, Entry
+from gateway.audit.origins import origin_of
+from gateway.audit.trail import Trail
 from gateway.auth.schemas import Principal
 from gateway.bodies import Json, fit
 from gateway.issued_ids import derive_stem, is_fresh
 from gateway.pointers import join
-from gateway.problems import Fault, Problem, access_denied, invalid, not_found, too_large
+from gateway.problems import (
+    Fault,
+    Problem,
+    access_denied,
+    conflict,
+    invalid,
+    not_found,
+    too_large,
+)
 from gateway.runs.launch import Call, Deadlines, Launcher, Order
 from gateway.runs.schemas import (
     INPUT_BYTES,
@@ -51,15 +62,21 @@ class FactFinder:
 class Starts:
     """Starts runs of workflows. Raises `Problem` and `DatabaseUnavailable`."""
 
-    def __init__(self, finder: FactFinder, graphs: GraphShelf, launcher: Launcher) -> None:
+    def __init__(
+        self, finder: FactFinder, graphs: GraphShelf, launcher: Launcher, trail: Trail
+    ) -> None:
         self._finder = finder
         self._graphs = graphs
         self._launcher = launcher
+        self._trail = trail
 
     async def start(
         self, call: Call, workflow_id: str, body: Json | Problem
     ) -> RunStarted | RunsStarted:
-        """Start the newest version for the leads that the body names."""
+        """Start the newest version for the leads that the body names.
+
+        A call that starts several runs is recorded; one that starts one is told of by its run.
+        """
         deadlines = Deadlines.from_now()
         try:
             async with asyncio.timeout_at(deadlines.read):
@@ -76,6 +93,10 @@ class Starts:
             Order(each, workflow_id, version, known.graph, lead, wanted.input)
             for each, lead in zip(run_ids, leads, strict=True)
         ]
+        if len(orders) > 1:
+            told: JsonObject = {"version": version, "runs": len(orders)}
+            entry = Entry(origin_of(call.caller), Action.RUNS_STARTED, workflow_id, None, told)
+            await self._trail.record(entry, until=deadlines.answer)
         if wanted.lead_ids:
             # One trace a run: a thousand runs in the caller's own trace are of no use.
             traces = [telemetry.new_traceparent() for _ in orders]
@@ -107,6 +128,7 @@ class Starts:
         leads = [lead for lead in facts.leads if lead is not None]
         if len(leads) < len(lead_ids):
             raise not_found("There is no such lead.", _missing_leads(wanted, facts))
+        require_active(facts)
         return wanted, facts.version, leads
 
 
@@ -173,6 +195,12 @@ def refuse_repeated(lead_ids: tuple[str, ...]) -> None:
         if lead_id in seen:
             raise invalid([Fault("is in the list already", join("/leadIds", index))])
         seen.add(lead_id)
+
+
+def require_active(facts: StartFacts) -> None:
+    """409 for a workflow that was deactivated."""
+    if not facts.is_active:
+        raise conflict("The workflow is not active: activate it to have it started.")
 
 
 def _missing_leads(wanted: StartRun, facts: StartFacts) -> list[Fault]:

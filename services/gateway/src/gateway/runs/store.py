@@ -14,7 +14,7 @@ from gateway.executions.schemas import ExecutionView
 from gateway.executions.store import open_views, view_of
 from gateway.issued_ids import FRESH_SECONDS, same_moment
 from gateway.leads.opening import Opener
-from gateway.runs.schemas import RunView
+from gateway.runs.schemas import RunRequester, RunView
 from gateway.store import Database
 
 _SQL = load_queries("gateway.runs")
@@ -37,6 +37,7 @@ class StartFacts(NamedTuple):
 
     version: int | None
     leads: list[Lead | None]
+    is_active: bool
 
 
 class Claim(NamedTuple):
@@ -69,14 +70,16 @@ class StartStore:
             [question.workflow_id for _, question, _ in asked],
             [lead_id for _, _, lead_id in asked],
         )
-        versions = {row["n"]: row["version"] for row in rows}
+        workflows = {row["n"]: (row["version"], bool(row["is_active"])) for row in rows}
         leads = {(row["n"], row["lead_id"]): row for row in rows}
         return [
             StartFacts(
-                versions[number],
+                version,
                 [_lead_of(leads.get((number, lead_id))) for lead_id in question.lead_ids],
+                is_active,
             )
             for number, question in enumerate(questions)
+            for version, is_active in (workflows[number],)
         ]
 
     async def claim(self, claims: Sequence[Claim]) -> list[Claim]:
@@ -159,10 +162,15 @@ class RunStore:
                 **run,
                 "run_id": str(run["run_id"]),
                 "trace_id": run["trace_id"] or None,
+                "requested_by": _requester_in(run["requested_by"]),
                 "executions": executions,
             }
         )
         return RevisedRun(revision, view)
+
+
+def _requester_in(text: str | None) -> RunRequester | None:
+    return None if text is None else RunRequester.model_validate_json(text)
 
 
 def _told(error: JsonObject | None, executions: Iterable[ExecutionView]) -> JsonObject | None:

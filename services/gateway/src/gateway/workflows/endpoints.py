@@ -18,7 +18,9 @@ from gateway.workflows.entity_tags import IF_MATCH, IF_NONE_MATCH, expected_vers
 from gateway.workflows.schemas import (
     MOST_VERSIONS,
     VersionPage,
+    WorkflowChecked,
     WorkflowDraft,
+    WorkflowExport,
     WorkflowPage,
     WorkflowVersion,
     WorkflowView,
@@ -57,6 +59,7 @@ _VIEW = {
     "isActive": True,
     "updatedAt": "2026-11-22T13:26:00Z",
 }
+_EXPORTED: Final = {*WorkflowExport.model_fields}
 _SUMMARY = {
     name: _VIEW[name]
     for name in (
@@ -105,6 +108,58 @@ async def create_workflow(request: Request) -> Response:
     once = once_of(request, "create-workflow", draft.model_dump_json(by_alias=True).encode())
     view = await services_of(request).workflows.create(actor_of(request), draft, once)
     return reply(view, 201, headers={"Location": WORKFLOW_PATH + view.workflow_id})
+
+
+@router.post(
+    "/workflow/{workflowId}/deactivate",
+    summary="Deactivate a workflow",
+    description="It takes no starts any more (409); runs and jobs that have begun go on, and calls "
+    "of single connectors in its name too.",
+    responses={200: gives(WorkflowView, {**_VIEW, "isActive": False}), **refusals(403)},
+)
+async def deactivate_workflow(request: Request, workflow_id: WorkflowId) -> Response:
+    workflows, caller = services_of(request).workflows, actor_of(request)
+    return reply(await workflows.set_active(caller, workflow_id, is_active=False))
+
+
+@router.post(
+    "/workflow/{workflowId}/activate",
+    summary="Activate a workflow",
+    description="It takes starts again, as every workflow does at first.",
+    responses={200: gives(WorkflowView, _VIEW), **refusals(403)},
+)
+async def activate_workflow(request: Request, workflow_id: WorkflowId) -> Response:
+    workflows, caller = services_of(request).workflows, actor_of(request)
+    return reply(await workflows.set_active(caller, workflow_id, is_active=True))
+
+
+@router.post(
+    "/workflows/validate",
+    summary="Validate a definition",
+    description="Nothing is saved: what saving would refuse is refused in the same words.",
+    openapi_extra=takes(WorkflowDraft, DRAFT),
+    responses={200: gives(WorkflowChecked, {"isValid": True}), **refusals(408, 413, 422)},
+)
+async def validate_workflow(request: Request) -> Response:
+    draft = await read_model(request, WorkflowDraft)
+    await services_of(request).workflows.check(caller_of(request), draft)
+    return reply(WorkflowChecked())
+
+
+@router.get(
+    "/workflow/{workflowId}/export",
+    summary="Export a workflow",
+    description="Its newest version as a body that `PUT /workflow/{workflowId}` and `POST "
+    "/workflow` take, here or in another workspace: credentials that it names must be there.",
+    responses={
+        200: gives(WorkflowExport, DRAFT, headers={"Content-Disposition": "A name for a file."}),
+        **refusals(403),
+    },
+)
+async def export_workflow(request: Request, workflow_id: WorkflowId) -> Response:
+    view = await services_of(request).workflows.read(caller_of(request), workflow_id)
+    headers = {"Content-Disposition": f'attachment; filename="{view.workflow_id}.json"'}
+    return reply(WorkflowExport(**view.model_dump(include=_EXPORTED)), headers=headers)
 
 
 @router.get(

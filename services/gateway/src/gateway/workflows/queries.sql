@@ -42,6 +42,13 @@ SELECT newest.id, newest.workflow_id, newest.version, newest.name, newest.descri
   JOIN workflow_versions AS written USING (workspace, workflow_id, version)
  WHERE newest.workspace = $1 AND newest.workflow_id = $2;
 
+-- name: set_active
+-- No row comes back where it is so already.
+UPDATE workflow_definitions
+   SET is_active = $3
+ WHERE workspace = $1 AND workflow_id = $2 AND is_active <> $3
+RETURNING version;
+
 -- name: exists
 SELECT FROM workflow_definitions WHERE workspace = $1 AND workflow_id = $2;
 

@@ -69,6 +69,22 @@ class WorkflowVersion(Answer):
     created_at: datetime
 
 
+class WorkflowExport(Answer):
+    """A definition as saving takes it, here or in another workspace."""
+
+    name: str
+    description: str | None
+    nodes: JsonObjects
+    connections: JsonObjects
+    triggers: JsonObjects
+
+
+class WorkflowChecked(Answer):
+    """Saving the definition would succeed."""
+
+    is_valid: bool = True
+
+
 class WorkflowView(WorkflowVersion):
     """A workflow: its newest version, and what belongs to all versions.
 

@@ -40,12 +40,7 @@ class Workflows:
         is one save. A 412 `Problem` where the newest version is none of the `expected` ones; 0
         stands for a workflow that there is not yet.
         """
-        faults = find_faults(draft)
-        if not faults:
-            nodes = [(f"/nodes/{index}/config", node) for index, node in enumerate(draft.nodes)]
-            faults = await self._accounts.find_faults(caller.workspace, nodes)
-        if faults:
-            raise invalid(faults)
+        await self.check(caller, draft)
         saved = await self._store.save(origin_of(caller), workflow_id, draft, expected, once)
         if saved is not None:
             return saved, saved.version == 1
@@ -54,6 +49,22 @@ class Workflows:
         if view is None or (expected is not None and newest not in expected):
             raise moved_on(newest)
         return view, False
+
+    async def check(self, caller: Principal, draft: WorkflowDraft) -> None:
+        """Raises the 422 `Problem` with all that would keep the definition from being saved."""
+        faults = find_faults(draft)
+        if not faults:
+            nodes = [(f"/nodes/{index}/config", node) for index, node in enumerate(draft.nodes)]
+            faults = await self._accounts.find_faults(caller.workspace, nodes)
+        if faults:
+            raise invalid(faults)
+
+    async def set_active(
+        self, caller: Principal, workflow_id: str, *, is_active: bool
+    ) -> WorkflowView:
+        """Have the workflow take starts, or none; runs that have begun go on."""
+        await self._store.set_active(origin_of(caller), workflow_id, is_active=is_active)
+        return await self.read(caller, workflow_id)
 
     async def create(self, caller: Principal, draft: WorkflowDraft, once: Once) -> WorkflowView:
         """A workflow under an id that the server makes, which no grant can name before."""

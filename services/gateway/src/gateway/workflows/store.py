@@ -81,6 +81,19 @@ class WorkflowStore:
         row = await self._database.fetch_row_in(workspace, _SQL["read"], workspace, workflow_id)
         return None if row is None else WorkflowView(**_members(row))
 
+    async def set_active(self, origin: Origin, workflow_id: str, *, is_active: bool) -> None:
+        """Have a workflow take starts, or none; it may not exist, or be so already."""
+        action = Action.WORKFLOW_ACTIVATED if is_active else Action.WORKFLOW_DEACTIVATED
+        await change(
+            self._database,
+            origin.workspace,
+            lambda rows: Entry(origin, action, workflow_id) if rows else None,
+            _SQL["set_active"],
+            origin.workspace,
+            workflow_id,
+            is_active,
+        )
+
     async def exists(self, workspace: str, workflow_id: str) -> bool:
         """Whether there is such a workflow."""
         return (

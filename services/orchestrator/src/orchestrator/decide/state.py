@@ -65,6 +65,7 @@ class RunRequest(NamedTuple):
     seal: Seal | None = None
     cover: JsonObject | None = None
     is_erased: bool = False
+    requested_by: JsonObject | None = None
 
     @classmethod
     def of(cls, message: RunRequested) -> "RunRequest":
@@ -80,6 +81,9 @@ class RunRequest(NamedTuple):
             message.input,
             message.execution_id,
             None if message.version else message.graph,
+            requested_by=None
+            if message.requested_by is None
+            else message.requested_by.model_dump(by_alias=True),
         )
 
     def execution_id_of(self, node_id: str) -> str:
@@ -93,6 +97,8 @@ class RunRequest(NamedTuple):
         )
         if self.execution_id:
             members["executionId"] = self.execution_id
+        if self.requested_by is not None:
+            members["requestedBy"] = self.requested_by
         if self.is_erased:
             members["isErased"] = True
         if self.graph is not None and self.cover is None:
@@ -111,6 +117,7 @@ class RunRequest(NamedTuple):
             graph=None if graph is None else Graph.model_validate(graph),
             cover=cover_of(members),
             is_erased=members.get("isErased", False),
+            requested_by=members.get("requestedBy"),
         )
 
     def open_output(self, node_id: str, output: JsonObject | None) -> JsonObject:

@@ -31,9 +31,10 @@ class _Side(NamedTuple):
         return _Side(schema, self.root)
 
     def choices(self) -> list[_Side]:
-        """What it may be: the parts of a union, or itself."""
+        """What it may be: the parts of a union, or itself; parts beside its members only say which
+        of these go together."""
         parts = self.schema.get("anyOf") or self.schema.get("oneOf")
-        if not parts:
+        if not parts or "properties" in self.schema:
             return [self]
         return [choice for part in parts for choice in self.at(part).choices()]
 

@@ -1,4 +1,4 @@
-"""Writes what is kept of a release: its messages, schemas, migrations' hashes and sources."""
+"""Writes what is kept of a release: messages, schemas, migrations' hashes, REST, sources."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ async def keep(release: Release, root: Path, commit: str, day: str) -> None:
     for name, schema in current_schemas(root).items():
         _write_json(folder / "schemas" / f"{name}.json", schema)
     _write_json(folder / "migrations.json", hashes_of_migrations(root))
+    document = json.loads((root / "docs/openapi.json").read_text("utf-8"))
+    (folder / "openapi.json").write_text(json.dumps(document, ensure_ascii=False) + "\n", "utf-8")
     notes = {"version": release.version, "commit": commit, "date": day}
     _write_json(folder / "release.json", {**notes, "packages": versions_of(root)})
     write_archive(root, tracked_files(root), release.source)

@@ -89,6 +89,10 @@ class Release:
         """SHA-256 of each migration's files, by path."""
         return dict(json.loads((self.folder / "migrations.json").read_text("utf-8")))
 
+    def rest(self) -> dict[str, Any]:
+        """The OpenAPI document that its clients were written against."""
+        return dict(json.loads((self.folder / "openapi.json").read_text("utf-8")))
+
     def schemas(self) -> dict[str, Any]:
         """The JSON Schemas of its messages and node configurations, by name."""
         paths = sorted((self.folder / "schemas").glob("*.json"))
