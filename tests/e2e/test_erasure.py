@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -16,8 +18,9 @@ from pydantic import SecretStr
 from tests.e2e.searching import find_in_logs, find_in_tables, find_in_topics, in_any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
+    import httpx
     from mirsal_testing.rest import RestClient
     from mirsal_testing.simulators.smtp.client import InboxClient
     from mirsal_testing.simulators.whatsapp.client import WhatsAppSimulatorClient
@@ -46,6 +49,11 @@ NODES: list[dict[str, Any]] = [
     {"id": "chat", "type": "whatsapp", "config": {"text": "Hi {{lead.name}}"}, "retry": ONCE},
     {"id": "calm", "type": "noop", "config": {"value": "{{nodes.chat.output | json}}"}},
 ]
+CALM = {"id": "calm", "type": "noop", "config": {"value": "{{run.input.word}}"}}
+OTHERS = [f"{LEAD_ID}-{number}" for number in range(10, 24)]
+"""Who have the same addresses, and stay."""
+PARTS = "SELECT number FROM gateway.job_parts WHERE $1::text IS NOT NULL"
+ADDRESSES = ({"email": EMAIL}, {"phone": PHONE})
 JOINS = [{"from": "mail", "to": "chat"}, {"from": "chat", "to": "calm"}]
 
 
@@ -113,18 +121,85 @@ async def run_everything(
     return done, rests
 
 
+@asynccontextmanager
+async def import_under_way(
+    api: RestClient, stack: Stack
+) -> AsyncIterator[asyncio.Task[httpx.Response]]:
+    """An import with the lead, of which a part is stored and waits; it ends when this is left."""
+    go_on = asyncio.Event()
+    cells = f"{LEAD['name']},{EMAIL},{PHONE}"
+    others = "".join(f"{each},{cells},{MARK * 2_000}\n" for each in OTHERS)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield f"leadId,name,email,phone,note\n{LEAD_ID},{cells},x\n{others}".encode()
+        while not go_on.is_set():
+            # Whoever sends nothing for a while is let go.
+            await asyncio.sleep(0.5)
+            yield b"\n"
+
+    csv = {"content-type": "text/csv"}
+    task = asyncio.create_task(api.http.post("/leads/import", content=body(), headers=csv))
+    async with asyncio.timeout(30):
+        while not await read_column(stack, PARTS):  # noqa: ASYNC110 - asks anew
+            await asyncio.sleep(0.1)
+    yield task
+    go_on.set()
+    await task
+
+
+async def wait_for_job(api: RestClient, job_id: str) -> dict[str, Any]:
+    """The job, once it has ended."""
+    async with asyncio.timeout(60):
+        while True:
+            job = await api.call("GET", f"/job/{job_id}")
+            if job["endedAt"] is not None:
+                return job
+            await asyncio.sleep(0.1)
+
+
+async def start_as_job(api: RestClient) -> None:
+    """A run of the lead with something personal in its input, started in bulk."""
+    await api.publish("erasure-calm", {"name": "E", "nodes": [CALM]})
+    wanted = {"leadIds": [LEAD_ID], "input": INPUT}
+    job = await api.call("POST", "/workflow/erasure-calm/runs", json=wanted)
+    assert (await wait_for_job(api, job["jobId"]))["created"] == 1
+    (run,) = (await api.call("GET", f"/job/{job['jobId']}/runs"))["items"]
+    assert (await api.wait_for_run(run["runId"]))["status"] == "succeeded"
+
+
+async def find_lead(api: RestClient) -> list[list[str]]:
+    """The ids that searches for the lead's addresses give."""
+    found = [await api.call("GET", "/leads", params=each) for each in ADDRESSES]
+    return [[lead["leadId"] for lead in page["items"]] for page in found]
+
+
 async def test_an_erased_lead_is_nowhere(
     api: RestClient, stack: Stack, inbox: InboxClient, whatsapp: WhatsAppSimulatorClient
 ) -> None:
     done, rests = await run_everything(api, inbox, whatsapp)
+    await start_as_job(api)
     # Those who may read it do: the connector's answers are opened for them.
     shown = [*done, await api.call("GET", f"/run/{rests}")]
     assert in_any([EMAIL], shown[2]["error"]), shown[2]
     assert in_any([EMAIL], [each["error"] for each in shown[2]["executions"]])
     assert (await api.call("GET", f"/lead/{LEAD_ID}"))["email"] == EMAIL
     assert await whatsapp.messages(to=PHONE.removeprefix("+"))
+    assert await find_lead(api) == [[LEAD_ID]] * 2
     # Nobody else does.
+    async with import_under_way(api, stack) as imported:
+        assert not await look_everywhere(stack, TEXTS)
+        key_id = await erase(api, stack, shown, rests)
+    job = await wait_for_job(api, imported.result().json()["jobId"])
+    assert (job["created"], job["failed"]) == (len(OTHERS), 1), job
+    assert await find_lead(api) == [OTHERS] * 2
     assert not await look_everywhere(stack, TEXTS)
+    await start_over(api, stack, key_id)
+
+
+async def erase(
+    api: RestClient, stack: Stack, shown: Sequence[dict[str, Any]], rests: str
+) -> str:
+    """Have the lead erased, and see that nobody can read anything of it; the id of its key."""
     assert await find_in_tables(stack, [LEAD_ID])
     (key_id,) = await read_column(stack, "SELECT id FROM gateway.lead_keys WHERE lead_id = $1")
     topics, _ = await find_in_topics(stack, [key_id])
@@ -132,7 +207,7 @@ async def test_an_erased_lead_is_nowhere(
     assert isinstance((await find_keys(stack, key_id))[0], LeadKey)
 
     erased = await api.call("DELETE", f"/lead/{LEAD_ID}")
-    assert erased == {"leadId": LEAD_ID, "wasThere": True, "runs": 4}
+    assert erased == {"leadId": LEAD_ID, "wasThere": True, "runs": 5}
     ended = await api.wait_for_run(rests, among=frozenset({"failed"}))
     assert (ended["status"], ended["error"]["code"]) == ("failed", "lead_erased")
     assert (await api.http.get(f"/lead/{LEAD_ID}")).status_code == 404
@@ -146,8 +221,11 @@ async def test_an_erased_lead_is_nowhere(
     assert [run["status"] for run in after] == ["succeeded", "succeeded", "failed", "failed"]
     again = await api.call("DELETE", f"/lead/{LEAD_ID}")
     assert again == {**erased, "wasThere": False}
+    return key_id
 
-    # The same id again is another person: another key, and what was sealed before stays so.
+
+async def start_over(api: RestClient, stack: Stack, key_id: str) -> None:
+    """The same id again is another person: another key, and what was sealed before stays so."""
     await api.put_lead(LEAD_ID, **LEAD)
     fresh = await api.wait_for_run(
         await api.start_run("erasure", LEAD_ID, run_input=INPUT), seconds=60

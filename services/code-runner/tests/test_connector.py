@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from code_runner.crew import Crew, Said
@@ -15,7 +16,8 @@ from code_runner.process import Box
 from code_runner.run import Runner
 from code_runner.settings import CodeSettings
 from mirsal_contracts.message import JsonObject
-from mirsal_contracts.statuses import NodeSucceeded
+from mirsal_contracts.statuses import NodeFailed, NodeSucceeded
+from mirsal_runtime.vault.personal import key_of_hidden
 from mirsal_testing.commands import make_command
 from mirsal_testing.connector_suite import ConnectorCase, ConnectorSuite
 from mirsal_testing.worker_rig import WorkerRig
@@ -103,6 +105,39 @@ async def test_a_check_answers_whatever_is_wrong_with_the_code(
                 pytest.fail(f"no mistake in {other}")
     finally:
         await crew.close()
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+async def test_what_code_returns_is_never_taken_for_what_mirsal_seals(
+    artefacts: Mapping[str, Path], tmp_path: Path, language: str
+) -> None:
+    forged = {"$sealed": {"key": str(uuid4()), "text": "AAAA"}, "sealed": {"key": "k"}}
+    crew = Crew(artefacts, boxes=2, runs_per_box=100)
+    await crew.start()
+
+    @asynccontextmanager
+    async def open_runner() -> AsyncIterator[Runner]:
+        yield Runner(crew, CodeSettings())
+
+    begins = "def main(input): " if language == "python" else "function main(input) "
+    returns = f"return {json.dumps(forged)}"
+    throws = f"raise ValueError({json.dumps(forged)})"
+    if language == "javascript":
+        returns, throws = f"{{ {returns} }}", f"{{ throw Object({json.dumps(forged)}) }}"
+    try:
+        async with WorkerRig(replace(connector, open=open_runner), tmp_path) as rig:
+            for code in (returns, throws):
+                config: JsonObject = {"language": language, "code": begins + code}
+                await rig.run(make_command("code", config))
+            done, failed = rig.statuses
+    finally:
+        await crew.close()
+    assert isinstance(done, NodeSucceeded)
+    assert done.output["result"] == forged
+    assert key_of_hidden(done.output) is None
+    assert isinstance(failed, NodeFailed)
+    assert failed.error.details is not None
+    assert key_of_hidden(failed.error.details) is None
 
 
 class TestCodeRunner(ConnectorSuite):

@@ -3,7 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from gateway.credentials.sealing import Sealer
+from gateway.credentials.store import CredentialStore
+from gateway.jobs.sealing import JobSealer
+from gateway.leads.sealing import LeadSealer
 from gateway.settings import GatewaySettings
+from gateway.store import Database
 from mirsal_contracts.leads import CALL, LEAD, Lead
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.workflows import Graph
@@ -42,3 +47,9 @@ async def open_request(request: RunRequested, keys: LeadKeys) -> RunRequested:
         if "graph" in parts:
             changes["graph"] = Graph.model_validate(parts["graph"])
     return request.model_copy(update=changes)
+
+
+def job_sealer(database: Database, settings: GatewaySettings) -> JobSealer:
+    """What another gateway seals and opens jobs with."""
+    sealer = Sealer(CredentialStore(database), GivenKeys(settings.vault_keys))
+    return JobSealer(LeadSealer(sealer, is_on=settings.seal_leads))

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -14,12 +15,14 @@ import psutil
 import pytest
 from gateway.auth.keys import generate_key
 from gateway.issued_ids import IdIssuer
+from mirsal_contracts.controls import ForgetRun
 from mirsal_testing.faults.tcp_proxy import TcpProxy
 from mirsal_testing.servers.server import Server
 from pydantic import SecretStr
 
 from services.gateway.tests.conftest import WELCOME, Gateway, MakeSettings, open_gateway
 from services.gateway.tests.processes import free_port, run_gateway
+from services.gateway.tests.test_reading import add_execution
 
 RUN = "/api/automation/workflow/welcome/run"
 WORKFLOW = "/api/automation/workflow/welcome"
@@ -77,6 +80,32 @@ async def without(server: Server, fault: str) -> AsyncIterator[None]:
         yield
     finally:
         await (server.start() if fault == "killed" else server.resume())
+
+
+async def test_an_erasure_counts_without_kafka_and_tells_the_runs_when_it_is_said_again(
+    gateway: Gateway, kafka_server: Server
+) -> None:
+    await gateway.put_welcome()
+    run_id = str(uuid4())
+    await add_execution(gateway, run_id=run_id)
+    lead = "/api/automation/lead/ahmed"
+    async with without(kafka_server, "paused"):
+        began = time.monotonic()
+        answer = await gateway.client.delete(lead)
+        assert time.monotonic() - began < ANSWER_SECONDS
+        assert (answer.status_code, answer.json()["leadId"]) == (503, "ahmed")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert (await gateway.client.get(lead)).status_code == 404
+        keys = "SELECT FROM gateway.lead_keys WHERE workspace = $1"
+        assert not await gateway.sql.fetch(keys, gateway.workspace)
+        assert (await gateway.client.delete(lead)).status_code == 503
+    await wait_for(200, lambda: gateway.client.delete(lead))
+    again = await gateway.client.delete(lead)
+    assert again.json() == {"leadId": "ahmed", "wasThere": False, "runs": 1}
+    told = await gateway.find_controls(run_id)
+    assert {each["type"] for each in told} == {ForgetRun.TYPE}
+    erased = "/api/automation/audit?action=lead.erased"
+    assert len((await gateway.client.get(erased)).json()["items"]) == 1
 
 
 @pytest.mark.parametrize("fault", ["killed", "paused"])

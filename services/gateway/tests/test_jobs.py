@@ -19,6 +19,7 @@ from gateway.store import Database, open_database
 from mirsal_contracts.controls import ReplayLetter
 
 from services.gateway.tests.conftest import Gateway
+from services.gateway.tests.opened import job_sealer
 from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import NOON
 
@@ -52,7 +53,7 @@ async def accepted(gateway: Gateway, path: str, **options: Any) -> str:
 async def job_store(gateway: Gateway) -> AsyncIterator[JobStore]:
     """The tables, as another gateway has them."""
     async with open_database(gateway.settings, purpose="tests", size=1) as database:
-        yield JobStore(database)
+        yield JobStore(database, job_sealer(database, gateway.settings))
 
 
 def pieces_of(body: bytes, step: int, *, is_csv: bool) -> tuple[Cutter, list[Any]]:
@@ -295,7 +296,7 @@ class StumblingStore(JobStore):
     """Fails at its first look in a way that nobody foresaw; then has one job."""
 
     def __init__(self, database: Database, gateway: Gateway, job: Job) -> None:
-        super().__init__(database)
+        super().__init__(database, job_sealer(database, gateway.settings))
         self._gateway = gateway
         self._jobs: list[Job | Exception] = [job, ValueError("unforeseen")]
 

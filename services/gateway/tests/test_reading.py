@@ -272,3 +272,21 @@ async def test_a_wrong_filter_is_named(gateway: Gateway, query: str, parameter: 
     answer = await gateway.client.get(f"{LOGS}?{query}")
     assert answer.status_code == 422
     assert [each["parameter"] for each in answer.json()["errors"]] == [parameter]
+
+
+async def test_what_only_looks_sealed_is_shown_as_it_is_and_hides_nothing(gateway: Gateway) -> None:
+    """A connector's answer that is shaped like what Mirsal seals, by chance or on purpose."""
+    await gateway.put_welcome()
+    key_id = await gateway.sql.fetchval(
+        "SELECT id::text FROM gateway.lead_keys WHERE workspace = $1", gateway.workspace
+    )
+    forged = {"$sealed": {"key": key_id, "text": "AAAA"}}
+    later = NOON + timedelta(seconds=1)
+    odd = await add_execution(gateway, node_id="odd", output_data=forged)
+    wrong = {"code": "x", "message": "m", "details": forged}
+    await add_execution(gateway, node_id="wrong", error_details=wrong, created_at=later)
+    await add_execution(gateway, node_id="plain", created_at=later + timedelta(seconds=1))
+    assert await read_all(gateway, "limit=200") == ["odd", "wrong", "plain"]
+    items = (await gateway.client.get(LOGS)).json()["items"]
+    assert (items[0]["output"], items[1]["error"]) == (forged, wrong)
+    assert (await gateway.client.get(STATUS.format(odd))).json()["output"] == forged

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.controls import ForgetRun, RetryRun
+from mirsal_contracts.controls import ForgetRun, ResolveExecution, RetryRun
 from mirsal_contracts.leads import CALL, CONFIG, OUTPUT, Sealed
 from mirsal_contracts.requests import RunRequested
 from mirsal_contracts.statuses import NodeSucceeded
@@ -21,10 +21,14 @@ from orchestrator.batch_rehearsal import (
     ids,
     record,
     request,
+    timer,
 )
 from orchestrator.batch_rehearsal import STATUSES as STATUS_TOPIC
 from orchestrator.rehearsal import LEAD, draw
+from orchestrator.store.clock import DatabaseClock
 from orchestrator.store.runs import Pool
+from orchestrator.store.timers import TimerStore
+from orchestrator.sweeper import RESTING_LIMIT, Sweeper
 
 WORDS = "ahmed@example.com"
 GRAPH = draw(["a", "b"], "a>b").model_copy(
@@ -178,3 +182,90 @@ async def test_what_does_not_open_is_a_dead_letter_and_no_erasure(pool: Pool) ->
     assert desk.outbox.take_letters() == ["lead_unreadable"]
     error = await pool.fetchval("SELECT error ->> 'code' FROM runs WHERE id = $1", asked.run_id)
     assert error == "lead_unreadable"
+
+
+async def park(desk: Desk, cabinet: KeyCabinet, kind: str) -> tuple[str, LeadKey, RunNode]:
+    """A run whose first command failed in this way."""
+    asked, key = await ask(cabinet)
+    await desk.settle(record(REQUESTS, asked))
+    (command,) = desk.outbox.take()
+    await desk.settle(failure(command, kind))
+    assert not desk.outbox.sent
+    return asked.run_id, key, command
+
+
+async def read_end(pool: Pool, run_id: str) -> tuple[str, str, bool]:
+    """A run's status, its error's code, and whether it keeps something sealed."""
+    row = await pool.fetchrow(
+        "SELECT status, error ->> 'code' AS code, request::text LIKE '%sealed%' AS keeps"
+        " FROM runs WHERE id = $1",
+        run_id,
+    )
+    assert row is not None
+    return (row["status"], row["code"], row["keeps"])
+
+
+@pytest.mark.parametrize("kind", ["permanent", "action_required", "transient"])
+async def test_what_resumes_a_run_sees_an_erasure_of_this_moment(pool: Pool, kind: str) -> None:
+    """The key is remembered for some seconds more; nothing goes out by it."""
+    cabinet = KeyCabinet()
+    desk = Desk(pool, keys=cabinet.reader())
+    run_id, key, command = await park(desk, cabinet, kind)
+    other, _, other_command = await park(desk, cabinet, kind)
+    del cabinet.rows[key.id]
+    for resumed, asked in ((run_id, command), (other, other_command)):
+        match kind:
+            case "permanent":
+                event = wish(RetryRun, resumed)
+            case "action_required":
+                members = {"workspace": "w", "run_id": resumed, "control_id": "c"}
+                message = ResolveExecution.model_validate(
+                    {
+                        **members, "requested_by": "x", "requested_at": NOW, "node_id": "a",
+                        "execution_id": asked.execution_id, "attempt": 1, "verdict": "resend",
+                    }
+                )  # fmt: skip
+                event = record(REQUESTS, message)
+            case _:
+                event = timer(resumed, await pool.fetchval("SELECT now() + interval '1 h'"))
+        await desk.settle(event)
+    # The one whose lead is there shows that the others would have been sent.
+    assert [each.run_id for each in desk.outbox.take()] == [other]
+    status, code, keeps = await read_end(pool, run_id)
+    assert (status, keeps) == ("failed", False)
+    assert code == ("broken" if kind == "permanent" else "lead_erased")
+
+
+async def test_a_run_that_parks_while_its_lead_is_erased_is_ended_by_the_sweeper(
+    pool: Pool,
+) -> None:
+    cabinet = KeyCabinet()
+    desk = Desk(pool, keys=cabinet.reader())
+    sweeper = Sweeper(TimerStore(pool, DatabaseClock()), cabinet.reader())
+    run_id, key, _ = await park(desk, cabinet, "action_required")
+    other, _, _ = await park(desk, cabinet, "action_required")
+    assert await sweeper.wake_erased() == []
+    del cabinet.rows[key.id]
+    assert (await read_end(pool, run_id))[0] == "paused"
+    assert await sweeper.wake_erased() == [run_id]
+    (due,) = await TimerStore(pool, DatabaseClock()).lease_due(10)
+    assert due.run_id == run_id
+    await desk.settle(timer(run_id, due.due_at))
+    assert await read_end(pool, run_id) == ("failed", "lead_erased", False)
+    assert (await read_end(pool, other))[0] == "paused"
+    assert await sweeper.wake_erased() == []
+
+
+async def test_the_sweeper_comes_to_all_runs_that_rest(pool: Pool) -> None:
+    cabinet = KeyCabinet()
+    desk = Desk(pool, keys=cabinet.reader())
+    run_id, key, _ = await park(desk, cabinet, "action_required")
+    await pool.execute(
+        "INSERT INTO runs (id, workspace, workflow_id, version, lead_id, status, request, state,"
+        " created_at, updated_at) SELECT lpad(to_hex(number), 32, '0')::uuid, 'w', 'flow', 1, 'x', 'paused', '{}', '{}', now(), now()"
+        " FROM generate_series(1, $1) AS number",
+        RESTING_LIMIT,
+    )
+    del cabinet.rows[key.id]
+    sweeper = Sweeper(TimerStore(pool, DatabaseClock()), cabinet.reader())
+    assert [await sweeper.wake_erased() for _ in range(2)] == [[], [run_id]]

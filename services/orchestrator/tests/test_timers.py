@@ -12,6 +12,7 @@ import pytest
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.timers import TimerFired
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing
+from orchestrator.batch_rehearsal import no_keys
 from orchestrator.rehearsal import Rehearsal, draw
 from orchestrator.store.clock import DatabaseClock
 from orchestrator.store.runs import SQL, Pool, RunStore, RunWrite, StoredRun
@@ -213,7 +214,7 @@ async def test_the_sweeper_has_a_run_woken_whose_wake_up_came_to_nothing(
     await store_run(pool, now - timedelta(seconds=2))
     await store_run(pool, now + LONG_AGO)
     assert len(await timers.lease_due(10)) == 2
-    sweeper = Sweeper(timers, overdue=timedelta(minutes=1))
+    sweeper = Sweeper(timers, no_keys(), overdue=timedelta(minutes=1))
     assert await sweeper.sweep() == [overdue]
     assert [run.run_id for run in await timers.lease_due(10)] == [overdue]
     found = await timers.survey()

@@ -92,3 +92,17 @@ async def test_what_is_sealed_opens_in_its_own_place_only() -> None:
     for text in ("", "AAAA", "no base64!", "\N{SNOWMAN}"):
         with pytest.raises(SealBroken):
             key.open(text, OUTPUT, "e1")
+
+
+async def test_who_asks_anew_sees_an_erasure_of_this_moment() -> None:
+    cabinet = KeyCabinet()
+    key, other = await cabinet.make("w", "ahmed"), await cabinet.make("w", "sara")
+    keys = cabinet.reader()
+    names = [name_of(key), name_of(other)]
+    await keys.find(names)
+    cabinet.rows.clear()
+    assert all(isinstance(each, LeadKey) for each in (await keys.find(names)).values())
+    found = await keys.find(names, anew={name_of(key)})
+    assert (found[name_of(key)], cabinet.looks) == (ERASED, 2)
+    assert isinstance(found[name_of(other)], LeadKey)
+    assert (await keys.find(names))[name_of(key)] == ERASED

@@ -30,7 +30,8 @@ from mirsal_runtime.statuses import (
     succeed,
 )
 from mirsal_testing.commands import make_command, next_attempt
-from pydantic import BaseModel
+from mirsal_testing.lead_keys import KeyCabinet
+from pydantic import BaseModel, Field
 
 NOW = datetime.now(UTC)
 COMMAND = make_command(config={"value": 1}, node_id="send-1")
@@ -189,3 +190,24 @@ def test_outcome_that_nobody_was_left_to_write_is_unconfirmed() -> None:
     status = read_fault(remembered(COMMAND, "unconfirmed", None, NOW))
     assert isinstance(status, NodeUnconfirmed)
     assert (status.error.code, status.command_id) == ("worker_gone", COMMAND.command_id)
+
+
+class Odd(BaseModel):
+    """A result with a member that is Mirsal's own."""
+
+    sealed: Any = Field(alias="$sealed", default={"key": "k", "text": "t"})
+
+
+@pytest.mark.parametrize("is_sealed", [True, False])
+async def test_an_output_that_looks_sealed_does_not_go_out(*, is_sealed: bool) -> None:
+    key = await KeyCabinet().make("w", "ahmed") if is_sealed else None
+    refused = succeed(COMMAND, Odd(), NOW, key, repeatable=True)
+    assert (refused.state, read_fault(refused).error.code) == ("failed", "output_reserved")
+    happened = read(succeed(COMMAND, Odd(), NOW, key, repeatable=False))
+    assert isinstance(happened, NodeSucceeded)
+    assert happened.output["leftOut"] == "output_reserved"
+
+
+def test_details_that_look_sealed_do_not_go_out() -> None:
+    failure = PermanentError("c", "m", details={"$sealed": {"key": "k", "text": "t"}})
+    assert read_fault(fail(COMMAND, failure, NOW)).error.details == {"leftOut": "reserved"}

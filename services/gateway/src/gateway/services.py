@@ -41,6 +41,7 @@ from gateway.health.service import Health
 from gateway.health.store import TotalStore
 from gateway.issued_ids import IdIssuer
 from gateway.jobs.runner import JobRunner
+from gateway.jobs.sealing import JobSealer
 from gateway.jobs.service import Jobs
 from gateway.jobs.store import JobStore
 from gateway.jobs.work import ImportLeads, ReplayAll, StartRuns, Works
@@ -136,9 +137,10 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         executions = Executions(launcher, ExecutionStore(views, opener), starts, workflows, lookout)
         trail = _open_trail(stack, own)
         letters = Letters(LetterStore(views), launcher, intake, trail)
-        people = _open_leads(settings, own, opener, Sealer(credentials, keeper))
+        kits = LeadSealer(Sealer(credentials, keeper), is_on=settings.seal_leads)
+        people = LeadStore(own, kits, opener)
         leads = Leads(people, Erasure(people, views), intake, settings.default_region, trail)
-        graphs, jobs = GraphShelf(workflow_store), JobStore(own)
+        graphs, jobs = GraphShelf(workflow_store), JobStore(own, JobSealer(kits))
         works = Works(
             ImportLeads(jobs, leads), StartRuns(jobs, starts, graphs, launcher), ReplayAll(letters)
         )
@@ -164,12 +166,6 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             feed=feed,
             health=_build_health(settings, own, views, limiter),
         )
-
-
-def _open_leads(
-    settings: GatewaySettings, own: Database, opener: Opener, sealer: Sealer
-) -> LeadStore:
-    return LeadStore(own, LeadSealer(sealer, is_on=settings.seal_leads), opener)
 
 
 def _open_servers(stack: AsyncExitStack, settings: GatewaySettings) -> tuple[Intake, RateLimiter]:

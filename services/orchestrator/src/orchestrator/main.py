@@ -45,7 +45,8 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         RunStore(pool, clock, instance=f"{settings.instance}/{lane}")
         for lane in range(settings.lanes)
     ]
-    privacy = Privacy(open_lead_keys(pool))
+    keys = open_lead_keys(pool)
+    privacy = Privacy(keys)
     settlers = [
         Settler(store, publisher, privacy, prefix=settings.topic_prefix, rules=rules)
         for store in stores
@@ -58,7 +59,8 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         await health.start()
         # One that ends by a fault of its own ends the process: whoever started it starts another.
         async with asyncio.TaskGroup() as tasks:
-            others = [tasks.create_task(each.run()) for each in (poller, Sweeper(timers), index)]
+            sweeper = Sweeper(timers, keys)
+            others = [tasks.create_task(each.run()) for each in (poller, sweeper, index)]
             await intake.run(stop)
             await cancel(*others)
     finally:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 from mirsal_contracts.commands import RunNode
-from mirsal_contracts.leads import ERROR, HIDDEN, OUTPUT
+from mirsal_contracts.leads import ERROR, HIDDEN, OUTPUT, SEALED
 from mirsal_contracts.message import Envelope, JsonObject
 from mirsal_contracts.statuses import (
     NODE_STATUS,
@@ -88,19 +88,15 @@ def succeed(
     repeated the attempt fails instead, as nothing is lost by it.
     """
     try:
-        output = result.model_dump(mode="json", by_alias=True, exclude_none=True)
-        if seal is not None:
-            output = _hidden(seal, output, OUTPUT, command)
+        plain = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+        output = plain if seal is None else _hidden(seal, plain, OUTPUT, command)
         status = _without_nul(_succeeded(command, output, started_at))
     except (PydanticSerializationError, ValueError):
         fault = Fault(code="output_not_json", message="The connector's output is not valid JSON.")
     else:
-        if len(status) <= MAX_STATUS_BYTES:
+        fault = _find_fault(plain, status)
+        if fault is None:
             return Ending("succeeded", status, "succeeded")
-        fault = Fault(
-            code="output_too_large",
-            message=f"The output takes {len(status)} bytes; at most {MAX_STATUS_BYTES} fit.",
-        )
     if repeatable:
         return fail(command, PermanentError(fault.code, fault.message), started_at)
     left_out: JsonObject = {"leftOut": fault.code, "message": fault.message}
@@ -186,6 +182,18 @@ def read_status(status: bytes) -> Named:
     return NODE_STATUS.validate_json(status)
 
 
+def _find_fault(output: JsonObject, status: bytes) -> Fault | None:
+    """Why an output cannot go out as it is."""
+    if SEALED in output:
+        # Whoever reads it would take it for what was sealed here.
+        message = f"The output has a member {SEALED!r}, which is Mirsal's own."
+        return Fault(code="output_reserved", message=message)
+    if len(status) > MAX_STATUS_BYTES:
+        message = f"The output takes {len(status)} bytes; at most {MAX_STATUS_BYTES} fit."
+        return Fault(code="output_too_large", message=message)
+    return None
+
+
 def _succeeded(command: RunNode, output: JsonObject, started_at: datetime) -> bytes:
     return NodeSucceeded(**_fields(command, started_at), output=output).to_json()
 
@@ -232,6 +240,8 @@ def _fault(failure: AttemptFailure) -> Fault:
                 details = {"leftOut": "too_large"}
         except TypeError:
             details = {"leftOut": "not_json"}
+        if SEALED in details:
+            details = {"leftOut": "reserved"}
     return Fault(
         code=_whole(failure.code)[:200],
         message=_whole(failure.message)[:MAX_TEXT],

@@ -57,7 +57,16 @@ class Sealer:
         key = await self._store.find_data_key(workspace)
         while key is None:
             key = await self._make_key(workspace)
-        return key.id, await self._keys.unwrap(key.wrapped, data_key_context(workspace, key.id))
+        return await self._open(key)
+
+    async def find_data_key(self, workspace: str) -> tuple[UUID, bytes] | None:
+        """As `open_data_key`, but None where there is no key yet."""
+        key = await self._store.find_data_key(workspace)
+        return None if key is None else await self._open(key)
+
+    async def _open(self, key: DataKey) -> tuple[UUID, bytes]:
+        context = data_key_context(key.workspace, key.id)
+        return key.id, await self._keys.unwrap(key.wrapped, context)
 
     async def rotate(self) -> AsyncIterator[Rewrapped]:
         """Have the current key-encryption key wrap all data keys; how far that is, now and then.

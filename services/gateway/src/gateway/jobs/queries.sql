@@ -8,8 +8,8 @@ SELECT $1, $2, $3, $4, $5, $6, now() + $7::interval, $9
 RETURNING id;
 
 -- name: add_part
-INSERT INTO job_parts (job_id, workspace, number, first, body)
-SELECT id, workspace, $3, $4, $5 FROM jobs WHERE workspace = $1 AND id = $2
+INSERT INTO job_parts (job_id, workspace, number, first, body, data_key)
+SELECT id, workspace, $3, $4, $5, $6 FROM jobs WHERE workspace = $1 AND id = $2
 RETURNING number;
 
 -- The first call with a key has its job queued, every later one gets that job.
@@ -80,9 +80,11 @@ SELECT line, lead_id
  ORDER BY line ASC
  LIMIT $4;
 
+-- A job that has ended keeps nothing of what it was given.
 -- name: cancel_job
 UPDATE jobs
-   SET status = 'cancelled', ended_at = now(), updated_at = now(), lease = NULL
+   SET status = 'cancelled', ended_at = now(), updated_at = now(), lease = NULL,
+       request = request - ARRAY['input', 'sealed']
  WHERE workspace = $1 AND id = $2 AND status IN ('queued', 'running')
 RETURNING id;
 
@@ -102,7 +104,7 @@ UPDATE jobs
 RETURNING id, workspace, kind, workflow_id, request, created_by, created_at, place, traceparent;
 
 -- name: read_part
-SELECT first, body FROM job_parts WHERE workspace = $1 AND job_id = $2 AND number = $3;
+SELECT first, body, data_key FROM job_parts WHERE workspace = $1 AND job_id = $2 AND number = $3;
 
 -- One step further, with what came of it: only for who has the lease, and only from the place
 -- that was worked on.
@@ -112,7 +114,8 @@ WITH step AS (
        SET place = $5, done = done + $6, failed = failed + $7, created = created + $8,
            updated = updated + $9, leased_until = now() + $10::interval, updated_at = now(),
            status = CASE WHEN $11 THEN 'succeeded' ELSE status END,
-           ended_at = CASE WHEN $11 THEN now() END
+           ended_at = CASE WHEN $11 THEN now() END,
+           request = CASE WHEN $11 THEN request - ARRAY['input', 'sealed'] ELSE request END
      WHERE workspace = $1 AND id = $2 AND lease = $3 AND place = $4 AND status = 'running'
     RETURNING id, workspace, kind
 ),
@@ -135,11 +138,15 @@ UPDATE jobs SET lease = NULL, leased_until = NULL
  WHERE workspace = $1 AND id = $2 AND lease = $3 AND status = 'running';
 
 -- name: fail_job
-UPDATE jobs SET status = 'failed', error = $4, ended_at = now(), updated_at = now()
+UPDATE jobs
+   SET status = 'failed', error = $4, ended_at = now(), updated_at = now(),
+       request = request - ARRAY['input', 'sealed']
  WHERE workspace = $1 AND id = $2 AND lease = $3 AND status = 'running';
 
 -- name: expire_jobs
-UPDATE jobs SET status = 'failed', error = $1, ended_at = now(), updated_at = now(), lease = NULL
+UPDATE jobs
+   SET status = 'failed', error = $1, ended_at = now(), updated_at = now(), lease = NULL,
+       request = request - ARRAY['input', 'sealed']
  WHERE status IN ('queued', 'running') AND expires_at <= now();
 
 -- name: forget_jobs
@@ -153,3 +160,8 @@ DELETE FROM jobs
 DELETE FROM job_parts
  USING jobs
  WHERE jobs.id = job_id AND jobs.ended_at IS NOT NULL AND jobs.kind <> 'runs_start';
+
+-- name: forget_omissions
+DELETE FROM job_omissions
+ USING jobs
+ WHERE jobs.id = job_id AND jobs.ended_at IS NOT NULL;

@@ -12,6 +12,7 @@ from mirsal_runtime.queries import load_queries
 from gateway.audit.entries import Action, Entry, Origin
 from gateway.audit.store import change
 from gateway.jobs.schemas import JobFault, JobKind, JobView
+from gateway.jobs.sealing import JobSealer, SealedBody
 from gateway.paging import Asked, BothWays, Cursor
 from gateway.store import Database, Everywhere
 
@@ -86,10 +87,12 @@ class Earlier(NamedTuple):
 
 
 class JobStore:
-    """Raises `DatabaseUnavailable`."""
+    """Raises `DatabaseUnavailable`. What an import brought and what runs are started with is sealed
+    here, and opened again: as `JobSealer` where that cannot be."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sealer: JobSealer) -> None:
         self._database = database
+        self._sealer = sealer
 
     async def open(self, job: Job) -> bool:
         """Begin a job, which nobody sees or works on before it is queued; False where the workspace
@@ -104,8 +107,12 @@ class JobStore:
 
     async def add_part(self, job: Job, number: int, part: Part) -> None:
         """Store the next part of what is to be done."""
+        stored = SealedBody(part.body)
+        # The leads of a job of starts are ids, which say nothing of people; its list reads them.
+        if job.kind == "leads_import":
+            stored = await self._sealer.seal_part(job.workspace, job.id, number, part.body)
         await self._database.fetch_in(
-            job.workspace, _SQL["add_part"], job.workspace, job.id, number, *part
+            job.workspace, _SQL["add_part"], job.workspace, job.id, number, part.first, *stored
         )
 
     async def queue(
@@ -119,7 +126,8 @@ class JobStore:
         origin: Origin,
     ) -> Earlier:
         """Have the job worked off, unless an earlier call with this key has had one queued."""
-        values = (job.workspace, job.id, job.kind, key, body_hash, total, request, lasts)
+        sealed = await self._sealer.seal_request(job.workspace, job.id, request)
+        values = (job.workspace, job.id, job.kind, key, body_hash, total, sealed, lasts)
         told: JsonObject = {"kind": job.kind, "workflowId": job.workflow_id, "total": total}
         if job.kind == "leads_import":
             told["sha256"] = body_hash.hex()
@@ -213,7 +221,15 @@ class JobStore:
         row = await self._database.fetch_row_in(
             job.workspace, _SQL["read_part"], job.workspace, job.id, number
         )
-        return None if row is None else Part(*row)
+        if row is None:
+            return None
+        stored = SealedBody(row["body"], row["data_key"])
+        body = await self._sealer.open_part(job.workspace, job.id, number, stored)
+        return Part(row["first"], body)
+
+    async def open_input(self, job: Job) -> JsonObject:
+        """What a job of starts gives each run."""
+        return await self._sealer.open_input(job.workspace, job.id, job.request)
 
     async def advance(self, job: Job, lease: UUID, step: Step) -> bool:
         """Write down a step; False if the job is not this lease's any more, or was there before."""
@@ -247,6 +263,7 @@ class JobStore:
         """End jobs whose time is over, for the reason `late`, and forget what nobody needs."""
         await self._database.fetch_everywhere(_SQL["expire_jobs"], late)
         await self._database.fetch_everywhere(_SQL["forget_parts"])
+        await self._database.fetch_everywhere(_SQL["forget_omissions"])
         await self._database.fetch_everywhere(_SQL["forget_jobs"], KEPT)
 
 

@@ -53,7 +53,7 @@ class ImportLeads:
         if part is None:
             return Step(job.place, is_last=True)
         reader = _reader_of(job.request, part.first - 1)
-        tally = await self._leads.import_part(caller_of_job(job), reader, part.body)
+        tally = await self._leads.import_part(caller_of_job(job), reader, part.body, UUID(job.id))
         return Step(
             str(number + 1),
             is_last=False,
@@ -131,8 +131,8 @@ class StartRuns:
     async def _launch(self, job: Job, leads: Sequence[Lead]) -> None:
         if not leads:
             return
-        version, given = job.request["version"], job.request["input"]
-        if not isinstance(version, int) or not isinstance(given, dict) or job.workflow_id is None:
+        version, given = job.request["version"], await self._store.open_input(job)
+        if not isinstance(version, int) or job.workflow_id is None:
             raise TypeError("the job does not say what it starts")
         known = await self._graphs.find(VersionKey(job.workspace, job.workflow_id, version))
         stem = UUID(job.id).bytes[:STEM_BYTES]

@@ -51,6 +51,15 @@ def normalise_email(text: str) -> str:
     return checked.normalized
 
 
+def plus_of_query(text: str) -> str:
+    """What a caller meant who did not escape a `+` in a query, where it stands for a space."""
+    stripped = text.strip()
+    if "@" in stripped:
+        return stripped.replace(" ", "+")
+    begins_abroad = stripped[:1].isdecimal() and not stripped.startswith("0")
+    return f"+{stripped}" if text.startswith(" ") and begins_abroad else stripped
+
+
 def region_of(locale: str | None) -> str | None:
     """The country that a locale names: `ar-EG` is in EG; None where it names none."""
     found = _REGION.search(locale or "")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -110,14 +110,40 @@ async def erase_lead(
 
 @router.get(
     "/leads",
-    summary="List leads",
+    summary="List leads, or find them by an address",
+    description="All, or those with an e-mail address, a phone number, or both. Addresses and "
+    "numbers are taken as a save takes them: upper or lower case is the same in an address, and a "
+    "number without a country code is one of the installation's country. Sealed leads are found by "
+    "a blind index: the whole address, never a part of it.",
     responses={
         200: gives(LeadPage, {"items": [_VIEW], "nextCursor": None}),
         **refusals(422),
     },
 )
-async def list_leads(request: Request, page: Page) -> Response:
-    return reply(await services_of(request).leads.list_leads(actor_of(request), page))
+async def list_leads(
+    request: Request,
+    page: Page,
+    email: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=320,
+            description="Those with this e-mail address.",
+            examples=["ahmed@example.com"],
+        ),
+    ] = None,
+    phone: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=64,
+            description="Those with this phone number; in a URL `+` is written `%2B`.",
+            examples=["+201001234567"],
+        ),
+    ] = None,
+) -> Response:
+    leads = services_of(request).leads
+    return reply(await leads.list_leads(actor_of(request), page, email, phone))
 
 
 @router.post(

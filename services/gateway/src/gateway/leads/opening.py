@@ -60,7 +60,11 @@ class Opener:
         self._keys.forget(KeyName(workspace, key_id))
 
     async def open_parts(self, workspace: str, parts: Sequence[Parts]) -> list[Parts]:
-        """The same with what was sealed; of an erased lead there is nothing but an error's code."""
+        """The same with what was sealed; of an erased lead there is nothing but an error's code.
+
+        What does not open, be it that it was never sealed and only looks so, is given as it is:
+        one such execution must not hide all others of its page.
+        """
         wanted = [
             (key_of_hidden(part.output), key_of_hidden(_details(part.error))) for part in parts
         ]
@@ -93,7 +97,7 @@ def _open_part(
             error = open_error(error, keys.get(pair[1]), of)
     except SealBroken:
         log.error("execution_unreadable", execution_id=of)
-        raise unavailable(UNREADABLE) from None
+        return part
     return Parts(of, output, error)
 
 

@@ -55,6 +55,51 @@ SELECT lead_id, name, email, phone, locale, time_zone, tags, fields, consent, ke
  ORDER BY created_at ASC, lead_id ASC
  LIMIT $6;
 
+-- Those with an address, or also a number. What is not sealed is compared as it stands.
+-- name: find_by_email
+SELECT lead_id, name, email, phone, locale, time_zone, tags, fields, consent, key_id, sealed,
+       created_at, updated_at
+  FROM leads
+ WHERE workspace = $1
+   AND (created_at, lead_id) > ($2::timestamptz, $3)
+   AND ($4::timestamptz IS NULL OR created_at >= $4)
+   AND ($5::timestamptz IS NULL OR created_at < $5)
+   AND (email_index = $7 OR (sealed IS NULL AND lower(email) = lower($8)))
+   AND ($10::text IS NULL OR phone_index = $9 OR (sealed IS NULL AND phone = $10))
+ ORDER BY created_at ASC, lead_id ASC
+ LIMIT $6;
+
+-- name: find_by_phone
+SELECT lead_id, name, email, phone, locale, time_zone, tags, fields, consent, key_id, sealed,
+       created_at, updated_at
+  FROM leads
+ WHERE workspace = $1
+   AND (created_at, lead_id) > ($2::timestamptz, $3)
+   AND ($4::timestamptz IS NULL OR created_at >= $4)
+   AND ($5::timestamptz IS NULL OR created_at < $5)
+   AND (phone_index = $7 OR (sealed IS NULL AND phone = $8))
+ ORDER BY created_at ASC, lead_id ASC
+ LIMIT $6;
+
+-- Imports that are under way leave the lead out. This waits for one that is saving leads at this
+-- moment, so that what it saves is erased.
+-- name: omit_from_imports
+INSERT INTO job_omissions (job_id, workspace, lead_id)
+SELECT id, workspace, $2
+  FROM jobs
+ WHERE workspace = $1
+   AND kind = 'leads_import'
+   AND status IN ('receiving', 'queued', 'running')
+   FOR KEY SHARE
+    ON CONFLICT DO NOTHING;
+
+-- name: lock_import
+-- Whoever erases a lead waits.
+SELECT FROM jobs WHERE workspace = $1 AND id = $2 FOR UPDATE;
+
+-- name: list_omissions
+SELECT lead_id FROM job_omissions WHERE job_id = $1 AND lead_id = ANY ($2::text[]);
+
 -- name: erase
 DELETE FROM leads WHERE workspace = $1 AND lead_id = $2 RETURNING lead_id;
 

@@ -1,9 +1,9 @@
 """Sealing leads with keys of their own, which are wrapped by their workspace's data key."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from hmac import digest
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID, uuid4
 
 import structlog
@@ -21,6 +21,7 @@ _SQL = load_queries("gateway.leads", "keys.sql")
 _INDEX_BYTES: Final = 16
 MOST_WORKSPACES: Final = 1_000
 
+FindDataKey: TypeAlias = Callable[[str], Awaitable[tuple[UUID, bytes] | None]]
 log = structlog.get_logger(__name__)
 
 
@@ -69,18 +70,27 @@ class LeadSealer:
 
     async def kit_for(self, workspace: str) -> Kit | None:
         """The workspace's kit. Raises a 503 `Problem` where its data key does not open."""
-        if not self._is_on:
-            return None
+        return await self._kit(workspace, self._sealer.open_data_key) if self._is_on else None
+
+    async def kit_to_open(self, workspace: str) -> Kit | None:
+        """The kit with which something may have been sealed, also where nothing is any more; None
+        where nothing ever was. Raises as `kit_for`."""
+        return await self._kit(workspace, self._sealer.find_data_key)
+
+    async def _kit(self, workspace: str, find: FindDataKey) -> Kit | None:
         kit = self._kits.get(workspace)
-        if kit is None:
-            if len(self._kits) >= MOST_WORKSPACES:
-                self._kits.clear()
-            try:
-                kit = Kit(workspace, *await self._sealer.open_data_key(workspace))
-            except (KeysUnusable, KeyUnknown, SealBroken, OSError, TimeoutError) as error:
-                log.error("vault_unusable", workspace=workspace, error=error)
-                raise unavailable("The vault cannot seal anything at the moment.") from None
-            self._kits[workspace] = kit
+        if kit is not None:
+            return kit
+        try:
+            found = await find(workspace)
+        except (KeysUnusable, KeyUnknown, SealBroken, OSError, TimeoutError) as error:
+            log.error("vault_unusable", workspace=workspace, error=error)
+            raise unavailable("The vault cannot seal anything at the moment.") from None
+        if found is None:
+            return None
+        if len(self._kits) >= MOST_WORKSPACES:
+            self._kits.clear()
+        kit = self._kits[workspace] = Kit(workspace, *found)
         return kit
 
 

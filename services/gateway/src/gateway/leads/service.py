@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from mirsal_runtime.broker import Outgoing
 
@@ -12,7 +13,7 @@ from gateway.audit.trail import Trail
 from gateway.auth.schemas import Principal
 from gateway.controls.wishes import publish_wishes
 from gateway.leads.bulk import Line, Reader
-from gateway.leads.contact import normalise_phone, region_of
+from gateway.leads.contact import normalise_email, normalise_phone, plus_of_query, region_of
 from gateway.leads.erasure import Erasure
 from gateway.leads.schemas import (
     ImportReport,
@@ -22,7 +23,7 @@ from gateway.leads.schemas import (
     LeadView,
     LineFault,
 )
-from gateway.leads.store import LeadStore, NewLead
+from gateway.leads.store import LeadStore, NewLead, Sought
 from gateway.leads.tally import Tally
 from gateway.paging import Asked, Cursor, cut_page
 from gateway.problems import Fault, Problem, invalid, not_found, unavailable
@@ -86,13 +87,18 @@ class Leads:
             raise not_found("There is no such lead.")
         return LeadErased(lead_id=lead_id, was_there=done.erased.was_there, runs=done.runs)
 
-    async def list_leads(self, caller: Principal, asked: Asked) -> LeadPage:
-        """A page of the workspace's leads."""
-        found = await self._store.list_leads(caller.workspace, asked)
+    async def list_leads(
+        self, caller: Principal, asked: Asked, email: str | None = None, phone: str | None = None
+    ) -> LeadPage:
+        """A page of the workspace's leads; with an address or a number of those who have it."""
+        sought = Sought(_read_email(email), self._read_phone(phone))
+        found = await self._store.list_leads(caller.workspace, sought, asked)
         items, cursor = cut_page(
             found, asked.limit, lambda each: Cursor(each.created_at, each.lead_id)
         )
         seen: JsonObject = {"items": len(items), "cursor": cursor}
+        if sought != Sought():
+            seen["by"] = [name for name, value in sought._asdict().items() if value is not None]
         await self._trail.record(Entry(origin_of(caller), Action.LEADS_LISTED, "", after=seen))
         return LeadPage(items=list(items), next_cursor=cursor)
 
@@ -127,12 +133,15 @@ class Leads:
         await self._record_end(tally)
         return tally.to_report()
 
-    async def import_part(self, caller: Principal, reader: Reader, body: bytes) -> Tally:
-        """Save the lines of a part of an import that are right; what came of it.
+    async def import_part(
+        self, caller: Principal, reader: Reader, body: bytes, job_id: UUID
+    ) -> Tally:
+        """Save the lines of a part of a job that are right; what came of it.
 
-        The audit log tells of the job as a whole.
+        Leads that were erased since the job began stay so. The audit log tells of the job as a
+        whole.
         """
-        tally = Tally(origin_of(caller), most_faults=None)
+        tally = Tally(origin_of(caller), most_faults=None, job_id=job_id)
         tally.is_begun = True
         await self._take(reader.feed(body), tally)
         await self._take(reader.close(), tally)
@@ -152,7 +161,8 @@ class Leads:
             faults = line.faults
             if line.lead is not None:
                 try:
-                    tally.waiting.append(self._finish(line.lead.lead_id, line.lead))
+                    lead = self._finish(line.lead.lead_id, line.lead)
+                    tally.waiting.append(lead._replace(line=line.number))
                     if len(tally.waiting) >= CHUNK_LEADS:
                         await self._flush(tally)
                 except Problem as problem:
@@ -168,8 +178,19 @@ class Leads:
         if tally.waiting:
             describe = tally.describe(is_last=is_last)
             workspace = tally.origin.workspace
-            tally.take_saved(await self._store.save_many(workspace, tally.waiting, describe))
+            tally.take_saved(
+                await self._store.save_many(workspace, tally.waiting, describe, tally.job_id)
+            )
             tally.is_begun, tally.is_ended = True, is_last
+
+    def _read_phone(self, text: str | None) -> str | None:
+        """A number as it is stored. Raises a 422 `Problem`."""
+        if text is None:
+            return None
+        try:
+            return normalise_phone(plus_of_query(text), self._default_region)
+        except ValueError as error:
+            raise invalid([Fault(str(error), parameter="phone")]) from error
 
     def _finish(self, lead_id: str, draft: LeadDraft) -> NewLead:
         """The lead with its phone number in its final form. Raises a 422 `Problem`."""
@@ -180,3 +201,13 @@ class Leads:
         except ValueError as error:
             raise invalid([Fault(str(error), "/phone")]) from error
         return NewLead(lead_id, draft.model_copy(update={"phone": phone}))
+
+
+def _read_email(text: str | None) -> str | None:
+    """An address as it is stored. Raises a 422 `Problem`."""
+    if text is None:
+        return None
+    try:
+        return normalise_email(plus_of_query(text))
+    except ValueError as error:
+        raise invalid([Fault(str(error), parameter="email")]) from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 import asyncpg
 from mirsal_contracts.leads import Lead
@@ -23,15 +24,33 @@ if TYPE_CHECKING:
 
 _SQL = load_queries("gateway.leads")
 _LIST = BothWays.of(_SQL["list"])
+_FIND_BY_EMAIL = BothWays.of(_SQL["find_by_email"])
+_FIND_BY_PHONE = BothWays.of(_SQL["find_by_phone"])
 _PLAIN_MEMBERS = ("name", "email", "phone", "locale", "time_zone")
 _PERSONAL_COLUMNS = (*_PLAIN_MEMBERS, "tags", "fields", "consent")
 
 
 class NewLead(NamedTuple):
-    """A lead that is to be written; its draft's phone number is in its final form."""
+    """A lead that is to be written; its draft's phone number is in its final form. `line` is where
+    it stands in an import."""
 
     lead_id: str
     draft: LeadDraft
+    line: int = 0
+
+
+class Sought(NamedTuple):
+    """Whose leads are asked for, in the form in which both are stored; None takes all."""
+
+    email: str | None = None
+    phone: str | None = None
+
+
+class Saved(NamedTuple):
+    """How many leads of an import are new, and the ids of those that it must leave out."""
+
+    created: int
+    omitted: frozenset[str] = frozenset()
 
 
 class Erased(NamedTuple):
@@ -76,16 +95,24 @@ class LeadStore:
         return await self._database.transact_in(workspace, work)
 
     async def save_many(
-        self, workspace: str, leads: Sequence[NewLead], describe: Callable[[int], Entry | None]
-    ) -> int:
-        """How many of `leads` are new. Of several with one id the last counts.
+        self,
+        workspace: str,
+        leads: Sequence[NewLead],
+        describe: Callable[[int], Entry | None],
+        job_id: UUID | None = None,
+    ) -> Saved:
+        """What became of `leads`. Of several with one id the last counts.
 
-        `describe` gives the entry for so many new ones.
+        `describe` gives the entry for so many new ones. Of the job `job_id`, if it is one's, those
+        are left out that were erased since it began.
         """
-        unique = {lead.lead_id: lead for lead in leads}
         kit = await self._sealer.kit_for(workspace)
 
-        async def work(transaction: Transaction) -> int:
+        async def work(transaction: Transaction) -> Saved:
+            unique = {lead.lead_id: lead for lead in leads}
+            omitted = await _find_omitted(transaction, workspace, job_id, list(unique))
+            for lead_id in omitted:
+                del unique[lead_id]
             keys: Mapping[str, LeadKey] = {}
             if kit is not None:
                 await transaction.fetch(_SQL["lock"], workspace, list(unique))
@@ -95,7 +122,7 @@ class LeadStore:
             entry = describe(created)
             if entry is not None:
                 await record(transaction, entry)
-            return created
+            return Saved(created, omitted)
 
         return await self._database.transact_in(workspace, work)
 
@@ -104,20 +131,34 @@ class LeadStore:
         rows = await self._database.fetch_in(workspace, _SQL["read"], workspace, lead_id)
         return next(iter(await self._views(workspace, rows)), None)
 
-    async def list_leads(self, workspace: str, asked: Asked) -> list[LeadView]:
+    async def list_leads(self, workspace: str, sought: Sought, asked: Asked) -> list[LeadView]:
         """A page of leads, and one more."""
+        lists, values = await self._to_search(workspace, sought)
         rows = await self._database.fetch_in(
             workspace,
-            _LIST.for_page(asked),
-            workspace, *asked.after, asked.since, asked.until, asked.limit + 1,
+            lists.for_page(asked),
+            workspace, *asked.after, asked.since, asked.until, asked.limit + 1, *values,
         )  # fmt: skip
         return await self._views(workspace, rows)
+
+    async def _to_search(
+        self, workspace: str, sought: Sought
+    ) -> tuple[BothWays, Sequence[str | bytes | None]]:
+        """The statement that finds them, and what it is given to do so."""
+        if sought == Sought():
+            return _LIST, ()
+        kit = await self._sealer.kit_to_open(workspace)
+        by_phone = (_index(kit, "phone", sought.phone), sought.phone)
+        if sought.email is None:
+            return _FIND_BY_PHONE, by_phone
+        return _FIND_BY_EMAIL, (_index(kit, "email", sought.email), sought.email, *by_phone)
 
     async def erase(self, origin: Origin, lead_id: str) -> Erased:
         """Have no lead of this id, and destroy its key: both count, with the entry, or neither."""
         workspace = origin.workspace
 
         async def work(transaction: Transaction) -> Erased:
+            await transaction.fetch(_SQL["omit_from_imports"], workspace, lead_id)
             gone = await transaction.fetch(_SQL["erase"], workspace, lead_id)
             keys = await transaction.fetch(_SQL["destroy_key"], workspace, lead_id)
             erased = Erased(bool(gone), bool(keys))
@@ -165,6 +206,24 @@ class LeadStore:
         ids = {str(row["key_id"]) for row in rows if row["key_id"] is not None}
         keys = await self._opener.find_keys(workspace, ids)
         return {key.lead_id: key for key in keys.values()}
+
+
+async def _find_omitted(
+    work: Transaction, workspace: str, job_id: UUID | None, lead_ids: Sequence[str]
+) -> frozenset[str]:
+    """Those of the leads that were erased while this import was under way; until `work` ends, no
+    more become so."""
+    if job_id is None:
+        return frozenset()
+    await work.fetch(_SQL["lock_import"], workspace, job_id)
+    rows = await work.fetch(_SQL["list_omissions"], job_id, lead_ids)
+    return frozenset(row["lead_id"] for row in rows)
+
+
+def _index(kit: Kit | None, what: str, value: str | None) -> bytes | None:
+    """What a sealed lead is found by; None where there are none."""
+    found = None if kit is None else kit.blind(what, value)
+    return None if found is None else bytes.fromhex(found)
 
 
 def _opened(row: asyncpg.Record, key: LeadKey | None) -> LeadView:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from gateway.audit.entries import Action, Entry, Origin
 from gateway.leads.schemas import ImportReport, LineFault
-from gateway.leads.store import NewLead
+from gateway.leads.store import NewLead, Saved
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -15,18 +15,25 @@ if TYPE_CHECKING:
     from mirsal_contracts.message import JsonObject
 
 FAULTS_SHOWN: Final = 100
+OMITTED: Final = "the lead was erased after this import had begun"
 
 
 class Tally:
     """Counts lines and leads; keeps the first `most_faults`, or all. `waiting` are the leads that
-    are to be saved next.
+    are to be saved next. `job_id` is whose part it is, if it is one.
 
     In the audit log an import is one entry with its counts, in the transaction that saves its
     last leads; where it takes several, the first one says that it began.
     """
 
-    def __init__(self, origin: Origin, most_faults: int | None = FAULTS_SHOWN) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        most_faults: int | None = FAULTS_SHOWN,
+        job_id: UUID | None = None,
+    ) -> None:
         self.origin = origin
+        self.job_id = job_id
         self._most_faults = most_faults
         self.received = self.created = self.updated = self.failed = 0
         self.waiting: list[NewLead] = []
@@ -46,11 +53,17 @@ class Tally:
         room = None if self._most_faults is None else self._most_faults - len(self.faults)
         self.faults.extend(faults[:room])
 
-    def take_saved(self, created: int) -> None:
-        """What waited is saved."""
-        self.created += created
-        self.updated += len(self.waiting) - created
-        _add_ids(self._ids, self.waiting)
+    def take_saved(self, saved: Saved) -> None:
+        """What waited is saved, but for what had to be left out."""
+        kept = [lead for lead in self.waiting if lead.lead_id not in saved.omitted]
+        left_out = [lead for lead in self.waiting if lead.lead_id in saved.omitted]
+        self.created += saved.created
+        self.updated += len(kept) - saved.created
+        self.failed += len(left_out)
+        self.keep(
+            [LineFault(line=lead.line, pointer="/leadId", message=OMITTED) for lead in left_out]
+        )
+        _add_ids(self._ids, kept)
         self.waiting.clear()
 
     def to_entry(

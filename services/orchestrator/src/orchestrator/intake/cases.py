@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from mirsal_contracts.controls import ForgetRun
+from mirsal_contracts.controls import ForgetRun, ReplayLetter, ResolveExecution, RetryRun
 from mirsal_contracts.leads import Lead
 from mirsal_contracts.message import JsonObject
 from mirsal_contracts.requests import RunRequested
+from mirsal_contracts.timers import TimerFired
 from mirsal_runtime.telemetry import is_traceparent, new_traceparent
 
 from orchestrator.decide import RunRequest
@@ -16,6 +17,7 @@ from orchestrator.decide.state import Seal
 from orchestrator.intake.records import UUID, Arrival, Unreadable
 from orchestrator.store.runs import StoredRun
 
+_RESUMING = frozenset({RetryRun, ResolveExecution, ReplayLetter, TimerFired})
 _REASONS = {
     "unstorable": "what the run came to cannot be stored",
     "internal_error": "what the run does next could not be decided, which is a fault of Mirsal's",
@@ -52,6 +54,11 @@ class Case:
     def is_unreadable(self) -> bool:
         """Whether all that is had of the run is a request that nobody can read."""
         return not self.arrivals
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether its events may have it send something once more, or later than it would."""
+        return any(each.replay or type(each.message) in _RESUMING for each in self.arrivals)
 
     @property
     def may_be_new(self) -> bool:

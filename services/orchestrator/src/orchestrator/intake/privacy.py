@@ -34,7 +34,8 @@ class Privacy:
     ) -> list[tuple[Case, str]]:
         """Open the cases' requests, and the known runs that were read from the table.
 
-        Cases whose lead was erased are marked so. Gives those that do not open, and why.
+        Cases whose lead was erased are marked so. Gives those that do not open, and why. For what
+        sends something once more the keys are looked at anew: an erasure of a moment ago counts.
         """
         wanted = {
             case.run_id: (case, name)
@@ -43,7 +44,9 @@ class Privacy:
         }
         if not wanted:
             return []
-        keys = await insist(lambda: self._find({name for _, name in wanted.values()}), wait)
+        names = {name for _, name in wanted.values()}
+        anew = {name for case, name in wanted.values() if case.is_resumed}
+        keys = await insist(lambda: self._find(names, anew), wait)
         broken: list[tuple[Case, str]] = []
         for case, name in wanted.values():
             key = keys[name]
@@ -58,9 +61,11 @@ class Privacy:
                 broken.append((case, type(error).__name__))
         return broken
 
-    async def _find(self, names: set[KeyName]) -> Mapping[KeyName, LeadKey | Lost]:
+    async def _find(
+        self, names: set[KeyName], anew: set[KeyName]
+    ) -> Mapping[KeyName, LeadKey | Lost]:
         try:
-            return await self._keys.find(names)
+            return await self._keys.find(names, anew)
         except KeysAway as error:
             raise DatabaseAway(str(error)) from error
 

@@ -151,6 +151,22 @@ UPDATE runs
                            FOR NO KEY UPDATE SKIP LOCKED))
 RETURNING id;
 
+-- A page of the runs that wait for a person. Their ids first, which are few beside all runs; the
+-- requests, which may be large, of the page alone.
+-- name: list_resting
+WITH resting AS MATERIALIZED (
+    SELECT id FROM runs WHERE status IN ('paused', 'unconfirmed')
+)
+SELECT id, workspace, request #>> '{lead,sealed,key}' AS key_id
+  FROM runs
+ WHERE id = ANY (ARRAY (SELECT id FROM resting WHERE id > $1 ORDER BY id LIMIT $2))
+ ORDER BY id;
+
+-- name: wake_resting
+UPDATE runs
+   SET wake_at = least(wake_at, now())
+ WHERE id = ANY ($1::uuid[]) AND status IN ('paused', 'unconfirmed');
+
 -- name: survey_runs
 SELECT count(*) AS due,
        coalesce(extract(epoch FROM max(now() - wake_at)), 0)::double precision AS late,

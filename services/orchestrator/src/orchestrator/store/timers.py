@@ -1,6 +1,6 @@
 """The column `wake_at` as the poller and the sweeper use it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -24,6 +24,14 @@ class Survey(NamedTuple):
     due: int
     late_seconds: float
     leased: int
+
+
+class RestingRun(NamedTuple):
+    """A run that waits for a person; `key_id` names the key of its lead, if that is sealed."""
+
+    run_id: str
+    workspace: str
+    key_id: str | None
 
 
 class TimerStore:
@@ -56,6 +64,17 @@ class TimerStore:
         with told_apart():
             records = await self._pool.fetch(SQL["wake_overdue"], late, limit)
         return [str(each["id"]) for each in records]
+
+    async def list_resting(self, after: str, limit: int) -> list[RestingRun]:
+        """Runs that wait for a person, in the order of their ids."""
+        with told_apart():
+            records = await self._pool.fetch(SQL["list_resting"], after, limit)
+        return [RestingRun(str(each["id"]), each["workspace"], each["key_id"]) for each in records]
+
+    async def wake_resting(self, run_ids: Sequence[str]) -> None:
+        """Have runs woken at once that wait for a person."""
+        with told_apart():
+            await self._pool.execute(SQL["wake_resting"], run_ids)
 
     async def survey(self) -> Survey:
         """How the wake-ups stand."""

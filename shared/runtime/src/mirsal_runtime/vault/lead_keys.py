@@ -6,7 +6,7 @@ more, to anybody.
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import asyncpg
@@ -84,12 +84,15 @@ class LeadKeys:
         """One key; many that are asked for at a time share a statement. Raises `KeysAway`."""
         return self._remembered(name) or await self._single.submit(name)
 
-    async def find(self, names: Iterable[KeyName]) -> dict[KeyName, LeadKey | Lost]:
-        """The keys of these names, with one statement at most. Raises `KeysAway`."""
+    async def find(
+        self, names: Iterable[KeyName], anew: Container[KeyName] = ()
+    ) -> dict[KeyName, LeadKey | Lost]:
+        """The keys of these names, with one statement at most; those of `anew` as they are at this
+        moment. Raises `KeysAway`."""
         found: dict[KeyName, LeadKey | Lost] = {}
         missing: list[KeyName] = []
         for name in set(names):
-            key = self._remembered(name)
+            key = None if name in anew else self._remembered(name)
             if key is None:
                 missing.append(name)
             else:
