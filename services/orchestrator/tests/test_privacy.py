@@ -262,8 +262,8 @@ async def test_the_sweeper_comes_to_all_runs_that_rest(pool: Pool) -> None:
     run_id, key, _ = await park(desk, cabinet, "action_required")
     await pool.execute(
         "INSERT INTO runs (id, workspace, workflow_id, version, lead_id, status, request, state,"
-        " created_at, updated_at) SELECT lpad(to_hex(number), 32, '0')::uuid, 'w', 'flow', 1, 'x', 'paused', '{}', '{}', now(), now()"
-        " FROM generate_series(1, $1) AS number",
+        " created_at, updated_at) SELECT lpad(to_hex(number), 32, '0')::uuid, 'w', 'flow', 1, 'x',"
+        " 'paused', '{}', '{}', now(), now() FROM generate_series(1, $1) AS number",
         RESTING_LIMIT,
     )
     del cabinet.rows[key.id]

@@ -141,10 +141,8 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         people = LeadStore(own, kits, opener)
         leads = Leads(people, Erasure(people, views), intake, settings.default_region, trail)
         graphs, jobs = GraphShelf(workflow_store), JobStore(own, JobSealer(kits))
-        works = Works(
-            ImportLeads(jobs, leads), StartRuns(jobs, starts, graphs, launcher), ReplayAll(letters)
-        )
-        wake = _run_jobs(stack, jobs, works)
+        started = StartRuns(jobs, starts, graphs, launcher)
+        wake = _run_jobs(stack, jobs, Works(ImportLeads(jobs, leads), started, ReplayAll(letters)))
         keys, endpoints = KeyStore(own), WebhookStore(own, views)
         stack.callback(asyncio.create_task(_sweep(starts, endpoints)).cancel)
         yield Services(

@@ -1,4 +1,4 @@
-"""The sweeper: proves that no unfinished run is forgotten, and wakes one that is, or whose lead is."""
+"""The sweeper: proves that no unfinished run is forgotten, and wakes one that is."""
 
 import asyncio
 from datetime import timedelta

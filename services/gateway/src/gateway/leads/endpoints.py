@@ -94,8 +94,9 @@ async def read_lead(
     "is destroyed: no message, run, log or dead letter that is left of it can be read any more. "
     "Its runs that go on end as failed, with the error `lead_erased`. A lead of the same id may "
     "be saved again; it has another key. Erasing once more changes nothing, and tells its runs "
-    "again; 404 where there is neither the lead nor a run of it. What was sent to providers, and "
-    "rows that were written to sheets, are not in Mirsal's hands.",
+    "again; 404 where there is neither the lead nor a run of it. In any case the import jobs that "
+    "are under way leave the lead out. What was sent to providers, and rows that were written to "
+    "sheets, are not in Mirsal's hands.",
     responses={
         200: gives(LeadErased, {"leadId": "ahmed", "wasThere": True, "runs": 3}),
         **refusals(404),
