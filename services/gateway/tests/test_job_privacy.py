@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import orjson
 import pytest
@@ -93,6 +94,33 @@ async def test_what_an_import_brought_is_sealed_and_who_was_erased_stays_out(
         )
         await ended(gateway, again.json()["jobId"])
         assert (await gateway.client.get(LEAD.format("gone"))).json()["name"] == "Another"
+
+
+WAITS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+async def test_an_erasure_waits_for_a_part_that_is_being_saved(gateway: Gateway) -> None:
+    """Otherwise it would find no lead, and the part would save it a moment later."""
+    saver = await asyncpg.connect(gateway.settings.database_url.get_secret_value())
+    async with import_under_way(gateway, "sara") as task:
+        async with saver.transaction():
+            job = "SELECT FROM gateway.jobs WHERE workspace = $1 FOR UPDATE"
+            await saver.execute(job, gateway.workspace)
+            save = "INSERT INTO gateway.leads (workspace, lead_id) VALUES ($1, 'sara')"
+            await saver.execute(save, gateway.workspace)
+            erasing = asyncio.create_task(gateway.client.delete(LEAD.format("sara")))
+            while not await gateway.sql.fetchval(WAITS):
+                assert not erasing.done(), (await erasing).text
+                await asyncio.sleep(0.02)
+        assert (await erasing).json()["wasThere"] is True
+        assert (await gateway.client.get(LEAD.format("sara"))).status_code == 404
+    await saver.close()
+    job_id = (await task).json()["jobId"]
+    assert (await ended(gateway, job_id))["failed"] == 2
+    assert (await gateway.client.get(LEAD.format("sara"))).status_code == 404
 
 
 async def queue(store: JobStore, gateway: Gateway, kind: JobKind, request: dict[str, Any]) -> Job:
