@@ -140,7 +140,7 @@ async def import_under_way(
     csv = {"content-type": "text/csv"}
     task = asyncio.create_task(api.http.post("/leads/import", content=body(), headers=csv))
     async with asyncio.timeout(30):
-        while not await read_column(stack, PARTS):  # noqa: ASYNC110 - asks anew
+        while not await read_column(stack, PARTS):
             await asyncio.sleep(0.1)
     yield task
     go_on.set()
@@ -196,9 +196,7 @@ async def test_an_erased_lead_is_nowhere(
     await start_over(api, stack, key_id)
 
 
-async def erase(
-    api: RestClient, stack: Stack, shown: Sequence[dict[str, Any]], rests: str
-) -> str:
+async def erase(api: RestClient, stack: Stack, shown: Sequence[dict[str, Any]], rests: str) -> str:
     """Have the lead erased, and see that nobody can read anything of it; the id of its key."""
     assert await find_in_tables(stack, [LEAD_ID])
     (key_id,) = await read_column(stack, "SELECT id FROM gateway.lead_keys WHERE lead_id = $1")

@@ -1,7 +1,6 @@
 """The keys that open what is sealed are in the runner's process, and out of every box's reach."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,31 +12,23 @@ from code_runner.process import BOX_ENVIRONMENT
 from code_runner.rehearsal import Machine
 
 KEY = "canary-key-7f3a91"
-GUESTS = {
-    "python": """
-import os
-def main(input):
-    found = [str(dict(os.environ))]
-    for way in (lambda: open(input).read(), lambda: os.listdir(os.path.dirname(input)),
-                lambda: open('/proc/self/environ').read()):
-        try:
-            found.append(str(way()))
-        except Exception:
-            pass
-    return found
-""",
-    "javascript": """
-async function main(input) {
-    const found = [typeof process === 'undefined' ? '' : JSON.stringify(process.env)];
-    for (const way of [() => require('fs').readFileSync(input, 'utf8'),
-                       async () => (await import('node:fs')).readFileSync(input, 'utf8'),
-                       async () => await (await fetch('file://' + input)).text()]) {
-        try { found.push(String(await way())); } catch {}
-    }
-    return found;
-}
-""",
-}
+GUESTS = [
+    ("python", "import os\ndef main(input): return str(dict(os.environ))"),
+    ("python", "def main(input): return open(input).read()"),
+    ("python", "def main(input): return open('/proc/self/environ').read()"),
+    ("python", "import os\ndef main(input): return os.listdir(os.path.dirname(input))"),
+    ("javascript", "function main(input) { return require('fs').readFileSync(input, 'utf8') }"),
+    ("javascript", "function main(input) { return JSON.stringify(process.env) }"),
+    (
+        "javascript",
+        "async function main(input) "
+        "{ return (await import('node:fs')).readFileSync(input, 'utf8') }",
+    ),
+    (
+        "javascript",
+        "async function main(input) { return (await fetch('file://' + input)).text() }",
+    ),
+]
 ESCAPED = """
 import ctypes, json, os, sys
 from code_runner.lockdown import lock_down
@@ -83,14 +74,11 @@ def keys_file(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield file
 
 
-@pytest.mark.parametrize("language", GUESTS)
-async def test_code_does_not_find_the_keys(
-    keys_file: Path, machine: Machine, language: str
-) -> None:
-    ran = await machine.run(language, GUESTS[language], str(keys_file))
-    assert ran.verdict.outcome == "ok", ran.verdict
+async def test_code_does_not_find_the_keys(keys_file: Path, machine: Machine) -> None:
+    ran = [await machine.run(language, code, str(keys_file)) for language, code in GUESTS]
+    # The first one may look: there is nothing in its environment.
+    assert [each.verdict.outcome for each in ran] == ["ok", *["user_error"] * (len(ran) - 1)]
     assert KEY not in repr(ran)
-    assert keys_file.name not in repr(ran.verdict.result)
 
 
 async def test_no_box_was_given_the_keys(keys_file: Path, machine: Machine) -> None:
@@ -99,8 +87,7 @@ async def test_no_box_was_given_the_keys(keys_file: Path, machine: Machine) -> N
     for pid in machine.crew.pids:
         process = Path("/proc", str(pid))
         assert process.joinpath("environ").read_bytes() == b""
-        held = [os.readlink(each) for each in process.joinpath("fd").iterdir()]
-        assert str(keys_file) not in held
+        assert keys_file not in [each.readlink() for each in process.joinpath("fd").iterdir()]
 
 
 def escape(keys_file: Path, state: str) -> tuple[list[str], bool]:

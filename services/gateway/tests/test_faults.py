@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 import psutil
 import pytest
+from gateway.auth.access import Role
 from gateway.auth.keys import generate_key
 from gateway.issued_ids import IdIssuer
 from mirsal_contracts.controls import ForgetRun
@@ -104,8 +105,9 @@ async def test_an_erasure_counts_without_kafka_and_tells_the_runs_when_it_is_sai
     assert again.json() == {"leadId": "ahmed", "wasThere": False, "runs": 1}
     told = await gateway.find_controls(run_id)
     assert {each["type"] for each in told} == {ForgetRun.TYPE}
+    owner = {"x-api-key": await gateway.add_key(gateway.workspace, role=Role.OWNER)}
     erased = "/api/automation/audit?action=lead.erased"
-    assert len((await gateway.client.get(erased)).json()["items"]) == 1
+    assert len((await gateway.client.get(erased, headers=owner)).json()["items"]) == 1
 
 
 @pytest.mark.parametrize("fault", ["killed", "paused"])

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx
 import orjson
 import pytest
 from gateway.audit.origins import origin_of_command
@@ -23,6 +22,9 @@ from services.gateway.tests.conftest import AHMED, Gateway, MakeSettings, open_g
 from services.gateway.tests.opened import job_sealer
 from services.gateway.tests.test_jobs import CSV, IMPORT, ended, job_store
 from services.gateway.tests.test_reading import NOON
+
+if TYPE_CHECKING:
+    import httpx
 
 MARK = "canary-4c1d"
 LEAD = "/api/automation/lead/{}"
@@ -49,7 +51,7 @@ async def import_under_way(
 
     task = asyncio.create_task(gateway.client.post(IMPORT, content=body(), headers=CSV))
     async with asyncio.timeout(WAIT_SECONDS):
-        while not await gateway.sql.fetch(PARTS, gateway.workspace):  # noqa: ASYNC110 - asks anew
+        while not await gateway.sql.fetch(PARTS, gateway.workspace):
             await asyncio.sleep(0.02)
     yield task
     go_on.set()

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from gateway.auth.access import Role
 
 from services.gateway.tests.conftest import AHMED, Gateway, MakeSettings, open_gateway
 
@@ -113,5 +114,6 @@ async def test_the_audit_log_tells_by_what_and_never_whom(gateway: Gateway) -> N
     await put_people(gateway)
     await find(gateway, f"email={EMAIL}")
     query = "/api/automation/audit?action=leads.listed&sort=-createdAt&limit=1"
-    (entry,) = (await gateway.client.get(query)).json()["items"]
+    owner = {"x-api-key": await gateway.add_key(gateway.workspace, role=Role.OWNER)}
+    (entry,) = (await gateway.client.get(query, headers=owner)).json()["items"]
     assert entry["after"] == {"items": 1, "cursor": None, "by": ["email"]}

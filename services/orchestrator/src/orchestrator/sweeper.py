@@ -33,9 +33,7 @@ class Sweeper:
     key was still remembered, or nobody could tell it. Whatever event it then sees ends it.
     """
 
-    def __init__(
-        self, store: TimerStore, keys: LeadKeys, *, overdue: timedelta = OVERDUE
-    ) -> None:
+    def __init__(self, store: TimerStore, keys: LeadKeys, *, overdue: timedelta = OVERDUE) -> None:
         self._store = store
         self._keys = keys
         self._overdue = overdue
@@ -70,9 +68,7 @@ class Sweeper:
         """Have some of the runs woken that rest although their lead was erased; their ids."""
         page = await self._store.list_resting(self._resting_after, RESTING_LIMIT)
         names = {
-            run.run_id: KeyName(run.workspace, run.key_id)
-            for run in page
-            if run.key_id is not None
+            run.run_id: KeyName(run.workspace, run.key_id) for run in page if run.key_id is not None
         }
         keys = await self._keys.find(names.values(), anew=frozenset(names.values()))
         erased = [run_id for run_id, name in names.items() if keys[name] == ERASED]

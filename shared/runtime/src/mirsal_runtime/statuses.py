@@ -94,9 +94,10 @@ def succeed(
     except (PydanticSerializationError, ValueError):
         fault = Fault(code="output_not_json", message="The connector's output is not valid JSON.")
     else:
-        fault = _find_fault(plain, status)
-        if fault is None:
+        found = _find_fault(plain, status)
+        if found is None:
             return Ending("succeeded", status, "succeeded")
+        fault = found
     if repeatable:
         return fail(command, PermanentError(fault.code, fault.message), started_at)
     left_out: JsonObject = {"leftOut": fault.code, "message": fault.message}

@@ -51,9 +51,7 @@ class JobSealer:
             return found.body
         return await self._open(workspace, job_id, f"part {number}", found)
 
-    async def seal_request(
-        self, workspace: str, job_id: str, request: JsonObject
-    ) -> JsonObject:
+    async def seal_request(self, workspace: str, job_id: str, request: JsonObject) -> JsonObject:
         """What a job is to do, with its input sealed if there is any."""
         kit = await self._kits.kit_for(workspace) if request.get(INPUT) else None
         if kit is None:
