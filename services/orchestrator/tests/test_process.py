@@ -95,10 +95,10 @@ class Stage:
         self._processes.append(process)
         return process
 
-    async def logged(self, event: str) -> None:
-        """Until the first orchestrator has logged this."""
+    async def logged(self, event: str, number: int = 1) -> None:
+        """Until the orchestrator of this number has logged this."""
         async with asyncio.timeout(20):
-            log = self._folder / "orchestrator-1.log"
+            log = self._folder / f"orchestrator-{number}.log"
             while event not in log.read_text("utf-8"):
                 await asyncio.sleep(0.05)
 
