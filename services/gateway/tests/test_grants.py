@@ -114,11 +114,12 @@ async def test_the_audit_log_tells_of_refused_calls_and_is_not_filled_by_them(
             headers = {"x-api-key": key}
             answer = await owner.client.request(method, path, json=body, headers=headers)
             assert answer.status_code == 403
-    foreign = await owner.client.get(WORKFLOW + "none")
-    assert foreign.status_code == 403
+    for path in ("none", "none/logs?limit=x"):
+        foreign = await owner.client.get(WORKFLOW + path)
+        assert foreign.status_code == 403
     rows: list[dict[str, Any]] = []
     async with asyncio.timeout(20):
-        while len(rows) < 4:
+        while len(rows) < 5:
             page = await owner.client.get("/api/automation/audit?action=access.refused")
             rows = page.json()["items"]
     told = {(row["objectId"], row["actor"]["name"]) for row in rows}
@@ -127,8 +128,9 @@ async def test_the_audit_log_tells_of_refused_calls_and_is_not_filled_by_them(
         ("PUT /api/automation/workflow/{workflowId}", "tests"),
         ("POST /api/automation/workflow/{workflowId}/run", "tests"),
         ("GET /api/automation/workflow/{workflowId}", "tests"),
+        ("GET /api/automation/workflow/{workflowId}/logs", "tests"),
     }
-    assert len(rows) == 4
+    assert len(rows) == 5
 
 
 def test_what_was_left_out_is_told_a_minute_later() -> None:

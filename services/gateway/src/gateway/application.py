@@ -40,6 +40,7 @@ TITLE = "Mirsal"
 VERSION = "1.0.0"
 _EXPOSED = [
     "ETag",
+    "Content-Disposition",
     "Location",
     "Retry-After",
     "RateLimit-Limit",
