@@ -11,9 +11,11 @@ import asyncpg
 import orjson
 import pytest
 from gateway.audit.origins import origin_of_command
+from gateway.auth.schemas import Principal
 from gateway.jobs.cutting import PART_BYTES
 from gateway.jobs.schemas import JobKind
 from gateway.jobs.store import Job, JobStore, Part
+from gateway.leads.bulk import NdjsonReader
 from gateway.leads.tally import OMITTED
 from gateway.problems import Problem
 from gateway.store import open_database
@@ -122,6 +124,31 @@ async def test_an_erasure_waits_for_a_part_that_is_being_saved(gateway: Gateway)
     await saver.close()
     job_id = (await task).json()["jobId"]
     assert (await ended(gateway, job_id))["failed"] == 2
+    assert (await gateway.client.get(LEAD.format("sara"))).status_code == 404
+
+
+async def test_a_part_waits_for_an_erasure_under_way(gateway: Gateway) -> None:
+    """Otherwise it would not see that the lead is to be left out, and save it."""
+    caller = Principal(key_id="", name="tests", workspace=gateway.workspace)
+    line = b'{"leadId": "sara"}'
+    eraser = await asyncpg.connect(gateway.settings.database_url.get_secret_value())
+    async with import_under_way(gateway):
+        find = "SELECT id FROM gateway.jobs WHERE workspace = $1"
+        job_id = await gateway.sql.fetchval(find, gateway.workspace)
+        async with eraser.transaction():
+            omit = (
+                "INSERT INTO gateway.job_omissions (job_id, workspace, lead_id)"
+                " VALUES ($1, $2, 'sara')"
+            )
+            await eraser.execute(omit, job_id, gateway.workspace)
+            part = gateway.services.leads.import_part(caller, NdjsonReader(), line, job_id)
+            saving = asyncio.create_task(part)
+            while not await gateway.sql.fetchval(WAITS):
+                assert not saving.done(), "it has saved the lead"
+                await asyncio.sleep(0.02)
+        tally = await saving
+    await eraser.close()
+    assert (tally.created, tally.updated, tally.failed) == (0, 0, 1)
     assert (await gateway.client.get(LEAD.format("sara"))).status_code == 404
 
 
