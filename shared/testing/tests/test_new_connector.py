@@ -13,7 +13,14 @@ from mirsal_testing.new_connector.scaffold import ScaffoldRefused, scaffold
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
-NEEDED = ("pyproject.toml", "uv.lock", "shared", "tests/contract", "docs/asyncapi.json")
+NEEDED = (
+    "pyproject.toml",
+    "uv.lock",
+    "shared",
+    "tests/contract",
+    "docs/asyncapi.json",
+    "docs/SECURITY.md",
+)
 SECONDS = 110
 
 
