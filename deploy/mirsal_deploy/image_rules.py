@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from mirsal_deploy.places import COMPOSE, SERVICES, version_of
+from mirsal_deploy.plaintext_rules import service_faults
 from mirsal_deploy.settings_names import CLASSES, JOB, faults_of_environment
 
 SIMULATORS: Final = "shared/testing"
@@ -82,6 +83,7 @@ def compose_faults(root: Path) -> list[str]:
                 *_hardening_faults(service),
                 *_image_faults(root, service),
                 *_environment_faults(name, service),
+                *service_faults(service),
                 *_order_faults(name, service, services),
             )
         ]

@@ -12,6 +12,7 @@ from mirsal_deploy import alert_checks
 from mirsal_deploy.image_rules import SOURCES, compose_faults, dockerfile_faults
 from mirsal_deploy.kafka_objects import find_stale
 from mirsal_deploy.places import COMPOSE, ROOT, SERVICES, read_topics, version_of
+from mirsal_deploy.plaintext_rules import overlay_faults
 from mirsal_deploy.platform_rules import folder_faults, platform_faults
 from mirsal_deploy.pod_rules import pod_faults
 from mirsal_deploy.rendering import OVERLAYS, Rendered, applied_folders, render
@@ -98,7 +99,10 @@ def check_pods(deployment: Deployment) -> list[str]:
     return [
         f"{folder}: {fault}"
         for folder, each in deployment.overlays.items()
-        for fault in pod_faults(deployment.root, each.objects, versions)
+        for fault in (
+            *pod_faults(deployment.root, each.objects, versions),
+            *overlay_faults(folder.removeprefix("overlays/"), each.objects),
+        )
     ]
 
 

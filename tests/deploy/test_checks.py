@@ -45,6 +45,13 @@ BREAKS = [
     Break("schemas", f"{K8S}/email-worker/scaling.yaml", "pollingI", "polingI", "ScaledObject"),
     Break("schemas", f"{K8S}/email-worker/service.yaml", "interval: 15s", "interval: 15", "15"),
     Break("pods", f"{K8S}/email-worker/workload.yaml", "MIRSAL_SMTP_HOST", "MIRSAL_X", "nobody"),
+    Break(
+        "pods",
+        f"{K8S}/overlays/prod/kustomization.yaml",
+        "resources:",
+        "components: [../../components/dev]\nresources:",
+        "that is for development",
+    ),
     Break("platform", f"{K8S}/email-worker/scaling.yaml", "Count: 8", "Count: 9", "partitions"),
     Break(
         "platform",
@@ -101,6 +108,20 @@ FILE_BREAKS = [
     Break("docker-compose.yml", COMPOSE, "8081/ready", "8082/ready", "does not ask :8081/ready"),
     Break("docker-compose.yml", COMPOSE, '"127.0.0.1:8000:8000"', '"8000:8000"', "publishes"),
     Break("docker-compose.yml", COMPOSE, "MIRSAL_TELEMETRY_KEY_FILE:", "HOME:", "hides leads"),
+    Break(
+        "docker-compose.yml",
+        COMPOSE,
+        "  MIRSAL_ALLOW_PLAINTEXT:",
+        "  MIRSAL_LOG_LEVEL:",
+        "orchestrator: does not start: KAFKA_BOOTSTRAP_SERVERS",
+    ),
+    Break(
+        "docker-compose.yml",
+        COMPOSE,
+        ', MIRSAL_ALLOW_PLAINTEXT: "true"}',
+        "}",
+        "email-worker-migrate: does not start: DATABASE_URL",
+    ),
     Break("docker-compose.yml", COMPOSE, "gateway-state:/var/lib/mirsal", "x:/y", "has no volume"),
     Break(
         "docker-compose.yml",

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from mirsal_deploy.places import ROOT, SERVICES, read_topics, version_of
+from mirsal_deploy.plaintext_rules import overlay_faults
 from mirsal_deploy.platform_rules import platform_faults
 from mirsal_deploy.pod_rules import pod_faults
-from mirsal_deploy.rendering import K8sObject
+from mirsal_deploy.rendering import K8sObject, render
+from mirsal_deploy.tools import Tools
 
 Objects = list[K8sObject]
 Change = Callable[[Objects], object]
@@ -19,9 +21,14 @@ def one(objects: Objects, kind: str, name: str) -> Any:
     return found
 
 
+def pod_spec(objects: Objects, kind: str, name: str) -> Any:
+    """The pod of a workload."""
+    return one(objects, kind, name)["spec"]["template"]["spec"]
+
+
 def pod(objects: Objects) -> Any:
     """The e-mail worker's pod."""
-    return one(objects, "StatefulSet", "email-worker")["spec"]["template"]["spec"]
+    return pod_spec(objects, "StatefulSet", "email-worker")
 
 
 def container(objects: Objects) -> Any:
@@ -189,6 +196,46 @@ PLATFORM_BREAKS: list[tuple[str, Change]] = [
     ),
 ]
 
+PLAINTEXT = "MIRSAL_ALLOW_PLAINTEXT"
+PLAINTEXT_BREAKS: list[tuple[str, Change]] = [
+    ("for development", lambda o: container(o)["env"].append({"name": PLAINTEXT, "value": "no"})),
+    (
+        "Job gateway",
+        lambda o: pod_spec(o, "Job", job_of("gateway"))["containers"][0]["env"].append(
+            {"name": PLAINTEXT, "value": "true"}
+        ),
+    ),
+    (
+        "KAFKA_BOOTSTRAP_SERVERS names",
+        lambda o: container(o)["env"].remove(variable(container(o), "MIRSAL_KAFKA_CA_FILE")),
+    ),
+    (
+        "DATABASE_URL names",
+        lambda o: container(o)["env"].append(
+            {"name": "DATABASE_URL", "value": "postgresql://db/m?sslmode=require"}
+        ),
+    ),
+    (
+        "REDIS_URL names",
+        lambda o: container(o)["env"].append({"name": "REDIS_URL", "value": "redis://valkey/0"}),
+    ),
+    (
+        "MIRSAL_WHATSAPP_BASE_URL names",
+        lambda o: container(o)["env"].append(
+            {"name": "MIRSAL_WHATSAPP_BASE_URL", "value": "http://proxy"}
+        ),
+    ),
+    (
+        "MIRSAL_SMTP_TLS is none",
+        lambda o: container(o)["env"].extend(
+            [
+                {"name": "MIRSAL_SMTP_TLS", "value": "none"},
+                {"name": "MIRSAL_SMTP_HOST", "value": "mail.example"},
+            ]
+        ),
+    ),
+]
+
 
 def find_pod_faults(objects: Objects) -> list[str]:
     """What the rules on pods say."""
@@ -198,6 +245,7 @@ def find_pod_faults(objects: Objects) -> list[str]:
 def test_production_is_good(objects: Objects) -> None:
     assert find_pod_faults(objects) == []
     assert platform_faults(objects, read_topics(ROOT)) == []
+    assert overlay_faults("prod", objects) == []
 
 
 @pytest.mark.parametrize(("says", "change"), POD_BREAKS)
@@ -212,3 +260,20 @@ def test_a_broken_platform_is_found(objects: Objects, says: str, change: Change)
     change(objects)
     faults = platform_faults(objects, read_topics(ROOT))
     assert any(says in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize(("says", "change"), PLAINTEXT_BREAKS)
+def test_plain_text_in_production_is_found(objects: Objects, says: str, change: Change) -> None:
+    change(objects)
+    faults = overlay_faults("prod", objects)
+    assert any(says in fault for fault in faults), faults
+
+
+def test_development_says_that_it_may_speak_in_plain_text(tools: Tools) -> None:
+    objects = render(ROOT, "overlays/dev", tools).objects
+    assert overlay_faults("dev", objects) == []
+    env = container(objects)["env"]
+    env.remove(variable(container(objects), PLAINTEXT))
+    assert overlay_faults("dev", objects) == [
+        f"StatefulSet email-worker: is for development, and has no {PLAINTEXT}"
+    ]

@@ -18,9 +18,9 @@ def authority(tmp_path: Path) -> Path:
 
 
 def test_without_an_authority_it_is_plain_text() -> None:
-    made = kafka_connection(RuntimeSettings(kafka_bootstrap_servers="kafka:9092"))
+    made = kafka_connection(RuntimeSettings(kafka_bootstrap_servers="localhost:9092"))
     assert made == {
-        "bootstrap_servers": "kafka:9092",
+        "bootstrap_servers": "localhost:9092",
         "security_protocol": "PLAINTEXT",
         "ssl_context": None,
     }

@@ -7,6 +7,7 @@ from mirsal_contracts.credentials import Account, ConnectionCheck, SmtpAccount
 from mirsal_contracts.message import Message
 from mirsal_runtime.attempt import Attempt
 from mirsal_runtime.failures import ActionRequired
+from mirsal_runtime.plaintext import PlaintextRefused
 from mirsal_runtime.vault.accounts import Accounts, open_accounts
 from pydantic import ValidationError
 
@@ -84,6 +85,8 @@ def settings_for(account: Account, own: SmtpSettings) -> SmtpSettings:
     del given["from_address"]
     try:
         return SmtpSettings(**given)
+    except PlaintextRefused as refused:
+        raise ActionRequired("credential_refused", str(refused)) from None
     except ValidationError as error:
         faults = "; ".join(each["msg"] for each in error.errors(include_input=False))
         raise ActionRequired(

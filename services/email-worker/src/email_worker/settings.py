@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from mirsal_runtime.failures import PermanentError
+from mirsal_runtime.plaintext import ALLOW_SETTING, PlaintextRefused, is_local, refuse_plaintext
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -43,6 +44,7 @@ class SmtpSettings(BaseSettings):
     command_seconds: PositiveFloat = 10.0
     private_hosts: bool = False
     public_only: bool = False
+    allow_plaintext: bool = Field(default=False, validation_alias=ALLOW_SETTING)
     is_credential: bool = False
     """They are a workspace's credential: who reads an error cannot see the environment."""
 
@@ -76,4 +78,18 @@ class SmtpSettings(BaseSettings):
             raise ValueError(str(error)) from error
         if not sender.address.isascii():
             raise ValueError("MIRSAL_SMTP_FROM must be ASCII before the @")
+        return self
+
+    @model_validator(mode="after")
+    def _is_protected(self) -> Self:
+        if self.tls != "none" or self.allow_plaintext or is_local(self.host):
+            return self
+        fault = (
+            f"{self.point_to('TLS')} is none, and mails would go to another machine in plain text: "
+            "use starttls or tls"
+        )
+        if self.is_credential:
+            # Its owner cannot have the environment otherwise.
+            raise PlaintextRefused(fault)
+        refuse_plaintext(fault, is_allowed=False)
         return self

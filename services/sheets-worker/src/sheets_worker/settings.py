@@ -1,10 +1,11 @@
 """How to reach Google, and how rows are gathered: `MIRSAL_SHEETS_*`, `MIRSAL_BIGQUERY_*`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
+from mirsal_runtime.plaintext import ALLOW_SETTING, http_fault, refuse_plaintext
 from mirsal_runtime.settings import ConnectorSettings
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
@@ -27,11 +28,21 @@ class GoogleSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MIRSAL_GOOGLE_", extra="ignore", hide_input_in_errors=True
+        env_prefix="MIRSAL_GOOGLE_",
+        populate_by_name=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
     credentials_file: Path | None = None
     token_url: Url = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+    allow_plaintext: bool = Field(default=False, validation_alias=ALLOW_SETTING)
+
+    @model_validator(mode="after")
+    def _is_protected(self) -> Self:
+        fault = http_fault("MIRSAL_GOOGLE_TOKEN_URL", self.token_url)
+        refuse_plaintext(fault, is_allowed=self.allow_plaintext)
+        return self
 
 
 class SheetsSettings(BaseSettings):
@@ -45,7 +56,10 @@ class SheetsSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MIRSAL_SHEETS_", extra="ignore", hide_input_in_errors=True
+        env_prefix="MIRSAL_SHEETS_",
+        populate_by_name=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
     base_url: Url = "https://sheets.googleapis.com"
@@ -62,13 +76,23 @@ class SheetsSettings(BaseSettings):
     writes_per_minute: Share = 300
     user_reads_per_minute: Share = 60
     user_writes_per_minute: Share = 60
+    allow_plaintext: bool = Field(default=False, validation_alias=ALLOW_SETTING)
+
+    @model_validator(mode="after")
+    def _is_protected(self) -> Self:
+        fault = http_fault("MIRSAL_SHEETS_BASE_URL", self.base_url)
+        refuse_plaintext(fault, is_allowed=self.allow_plaintext)
+        return self
 
 
 class BigQuerySettings(BaseSettings):
     """Read from the environment; without a project rows fall back to nowhere."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MIRSAL_BIGQUERY_", extra="ignore", hide_input_in_errors=True
+        env_prefix="MIRSAL_BIGQUERY_",
+        populate_by_name=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
     base_url: Url = "https://bigquery.googleapis.com"
@@ -78,3 +102,10 @@ class BigQuerySettings(BaseSettings):
     connect_seconds: PositiveFloat = 5.0
     answer_seconds: PositiveFloat = 30.0
     threads: PositiveInt = 4
+    allow_plaintext: bool = Field(default=False, validation_alias=ALLOW_SETTING)
+
+    @model_validator(mode="after")
+    def _is_protected(self) -> Self:
+        fault = http_fault("MIRSAL_BIGQUERY_BASE_URL", self.base_url)
+        refuse_plaintext(fault, is_allowed=self.allow_plaintext)
+        return self

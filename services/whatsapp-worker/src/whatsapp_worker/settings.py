@@ -1,9 +1,17 @@
 """How to reach the WhatsApp Cloud API: `MIRSAL_WHATSAPP_*`."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
+from mirsal_runtime.plaintext import ALLOW_SETTING, http_fault, refuse_plaintext
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,7 +23,10 @@ class WhatsAppSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MIRSAL_WHATSAPP_", extra="ignore", hide_input_in_errors=True
+        env_prefix="MIRSAL_WHATSAPP_",
+        populate_by_name=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")] = (
@@ -28,6 +39,7 @@ class WhatsAppSettings(BaseSettings):
     connections: PositiveInt = 50
     idle_seconds: PositiveFloat = 4.0
     connect_seconds: PositiveFloat = 5.0
+    allow_plaintext: bool = Field(default=False, validation_alias=ALLOW_SETTING)
 
     @property
     def messages_url(self) -> str:
@@ -39,6 +51,12 @@ class WhatsAppSettings(BaseSettings):
     def number_url(self) -> str:
         """What is known of the number."""
         return self.messages_url.removesuffix("/messages")
+
+    @model_validator(mode="after")
+    def _is_protected(self) -> Self:
+        fault = http_fault("MIRSAL_WHATSAPP_BASE_URL", self.base_url)
+        refuse_plaintext(fault, is_allowed=self.allow_plaintext)
+        return self
 
     @field_validator("token")
     @classmethod

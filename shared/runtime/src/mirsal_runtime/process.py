@@ -12,7 +12,9 @@ import uvloop
 from pydantic import ValidationError
 
 from mirsal_runtime import telemetry
+from mirsal_runtime.log_faults import name_fault
 from mirsal_runtime.log_levels import LEVEL
+from mirsal_runtime.plaintext import PlaintextRefused
 from mirsal_runtime.tasks import cancel
 
 # Net allocations before the young are looked at, and how often the older are with them. More than a
@@ -60,6 +62,10 @@ async def _run(main: Main) -> int:
         # As a rule the process's settings; pydantic's own text would show their values.
         faults = telemetry.faults_of(error).replace(": ", "=").split("; ")
         log.error("process_failed", model=error.title, faults=faults)
+        return 1
+    except PlaintextRefused as error:
+        # Telemetry is not set up yet: a traceback would show the environment.
+        log.error("process_failed", error=name_fault(error))
         return 1
     except Exception:
         log.exception("process_failed")

@@ -8,6 +8,13 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mirsal_runtime.outbound_rules import OutboundRules
+from mirsal_runtime.plaintext import (
+    http_fault,
+    kafka_fault,
+    postgres_fault,
+    redis_fault,
+    refuse_plaintext,
+)
 
 TELEMETRY_KEY_LENGTH = 16
 
@@ -24,7 +31,8 @@ class RuntimeSettings(BaseSettings):
     one takes its place without a rebalance. Where names change (a Deployment) it should.
 
     With `kafka_ca_file` Kafka is spoken to by TLS, and with a certificate and its key (PEM) as
-    whom that names; without it in plain text.
+    whom that names; without it in plain text. Beyond this machine nothing is spoken to without
+    TLS that checks who answers, but with `allow_plaintext`: `PlaintextRefused`.
 
     `metrics_workflows` and `metrics_workspaces`: how many workflows and workspaces have series of
     their own; those that come later share one, `_other`.
@@ -53,6 +61,7 @@ class RuntimeSettings(BaseSettings):
     kafka_ca_file: Path | None = None
     kafka_certificate_file: Path | None = None
     kafka_key_file: Path | None = None
+    allow_plaintext: bool = False
     topic_prefix: str = ""
     topic_replication: int | None = None
     instance: str = "local-1"
@@ -91,6 +100,18 @@ class RuntimeSettings(BaseSettings):
             raise ValueError(
                 "a certificate needs MIRSAL_KAFKA_CA_FILE: plain text would not use it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _is_protected(self) -> Self:
+        endpoint = self.otlp_endpoint if self.otlp_headers.get_secret_value() else None
+        refuse_plaintext(
+            kafka_fault(self.kafka_bootstrap_servers, has_authority=self.kafka_ca_file is not None),
+            postgres_fault(self.database_url.get_secret_value()),
+            redis_fault(self.redis_url.get_secret_value()),
+            http_fault("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint or ""),
+            is_allowed=self.allow_plaintext,
+        )
         return self
 
 
