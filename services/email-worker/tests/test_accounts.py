@@ -37,6 +37,18 @@ def test_an_account_has_nothing_of_the_environments(make_settings: MakeSettings)
     assert made.sender == ("B", "b@acme.example")
 
 
+def test_a_credential_sends_nothing_in_plain_text(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = make_settings(25)
+    with pytest.raises(ActionRequired, match="the credential's tls is none") as refused:
+        settings_for(account(tls="none"), own)
+    assert refused.value.code == "credential_refused"
+    assert "MIRSAL" not in str(refused.value), "whose credential it is has no environment"
+    monkeypatch.setenv("MIRSAL_ALLOW_PLAINTEXT", "true")
+    assert settings_for(account(tls="none"), make_settings(25)).tls == "none"
+
+
 @pytest.mark.parametrize("wrong", [{"from": "no address"}, {"from": "müller@example.com"}])
 def test_an_account_that_cannot_work_is_refused_without_being_shown(
     make_settings: MakeSettings, wrong: dict[str, str]

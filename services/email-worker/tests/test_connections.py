@@ -20,6 +20,7 @@ from mirsal_runtime.failures import (
     RetryableError,
     ThrottledError,
 )
+from mirsal_runtime.plaintext import PlaintextRefused
 from mirsal_testing.simulators.smtp import SmtpSimulator
 from mirsal_testing.simulators.smtp.certificate import Certificate
 from pydantic import ValidationError
@@ -246,6 +247,16 @@ def test_tls_is_off_for_this_machine_only(
 ) -> None:
     monkeypatch.setenv("MIRSAL_SMTP_HOST", host)
     assert SmtpSettings().tls == tls
+
+
+def test_mails_leave_this_machine_in_plain_text_by_a_word_only(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PlaintextRefused, match=r"MIRSAL_SMTP_TLS .*MIRSAL_ALLOW_PLAINTEXT=true"):
+        make_settings(25, HOST="mail.example.com")
+    assert make_settings(25, HOST="mail.example.com", TLS="starttls").tls == "starttls"
+    monkeypatch.setenv("MIRSAL_ALLOW_PLAINTEXT", "true")
+    assert make_settings(25, HOST="mail.example.com", TLS="none").tls == "none"
 
 
 def everything_said(error: AttemptFailure) -> str:

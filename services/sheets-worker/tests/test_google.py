@@ -17,11 +17,13 @@ from mirsal_runtime.failures import (
     OutcomeUnknown,
     RetryableError,
 )
+from mirsal_runtime.plaintext import PlaintextRefused
 from mirsal_testing.simulators.sheets import SheetsSimulator
+from pydantic_settings import BaseSettings
 from sheets_worker.credentials import CredentialsFile
 from sheets_worker.errors import CallKind, Code
 from sheets_worker.google import SheetsApi, open_sheets_api
-from sheets_worker.settings import SheetsSettings
+from sheets_worker.settings import BigQuerySettings, GoogleSettings, SheetsSettings
 
 ID = "1Bx"
 
@@ -109,10 +111,28 @@ async def test_an_answer_that_takes_too_long(google: SheetsSimulator, credential
         assert (await failure_of_call(write(api))).code == Code.NO_ANSWER
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("MIRSAL_SHEETS_BASE_URL", SheetsSettings),
+        ("MIRSAL_BIGQUERY_BASE_URL", BigQuerySettings),
+        ("MIRSAL_GOOGLE_TOKEN_URL", GoogleSettings),
+    ],
+)
+def test_nothing_leaves_this_machine_in_plain_text_but_by_a_word(
+    monkeypatch: pytest.MonkeyPatch, name: str, settings: type[BaseSettings]
+) -> None:
+    monkeypatch.setenv(name, "http://proxy.example")
+    with pytest.raises(PlaintextRefused, match=name):
+        settings()
+    monkeypatch.setenv("MIRSAL_ALLOW_PLAINTEXT", "true")
+    assert settings().model_dump()["allow_plaintext"]
+
+
 async def test_who_is_not_there_was_surely_not_asked(
     google: SheetsSimulator, credentials: Path, unused_tcp_port: int
 ) -> None:
-    for url in (f"http://127.0.0.1:{unused_tcp_port}", "http://sheets.invalid"):
+    for url in (f"http://127.0.0.1:{unused_tcp_port}", "https://sheets.invalid"):
         async with open_api(url, credentials) as api:
             failure = await failure_of_call(write(api))
             assert isinstance(failure, RetryableError)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from mirsal_contracts.credentials import ACCOUNT
 from mirsal_runtime.failures import ActionRequired, AttemptFailure, RetryableError
+from mirsal_runtime.plaintext import PlaintextRefused
 from mirsal_testing.simulators.whatsapp import WhatsAppSimulator
 from whatsapp_worker.accounts import settings_for
 from whatsapp_worker.cloud_api import CloudApi
@@ -25,6 +26,15 @@ def test_an_account_has_nothing_of_the_environments(monkeypatch: pytest.MonkeyPa
     assert (made.token.get_secret_value(), made.phone_number_id) == ("t", "1055")
     assert made.messages_url.startswith("https://own.example/"), "where WhatsApp is, is not theirs"
     assert made.idle_seconds == 2
+
+
+def test_tokens_leave_this_machine_in_plain_text_by_a_word_only() -> None:
+    plain = {"token": "t", "phone_number_id": "1", "base_url": "http://proxy.example"}
+    with pytest.raises(PlaintextRefused, match="MIRSAL_WHATSAPP_BASE_URL"):
+        WhatsAppSettings.model_validate(plain)
+    own = WhatsAppSettings.model_validate({**plain, "MIRSAL_ALLOW_PLAINTEXT": "true"})
+    account = ACCOUNT.validate_python({"type": "whatsapp", "token": "t", "phoneNumberId": "1055"})
+    assert settings_for(account, own).messages_url.startswith("http://proxy.example/")
 
 
 def test_an_account_that_cannot_work_is_refused_without_being_shown() -> None:

@@ -151,7 +151,7 @@ async def test_a_refused_connection_is_surely_not_sent(
 
 async def test_a_name_that_nobody_knows_is_surely_not_sent(open_api: OpenApi) -> None:
     attempt = Attempt()
-    async with open_api("http://whatsapp.invalid") as api:
+    async with open_api("https://whatsapp.invalid") as api:
         with pytest.raises(RetryableError, match="ClientConnectorDNSError"):
             await send(api, attempt)
     assert attempt.claims == 0

@@ -93,9 +93,10 @@ PLATFORM = Table(
             gives={
                 "MIRSAL_SMTP_HOST": "127.0.0.1",
                 "MIRSAL_SMTP_PORT": "{MIRSAL_SIMULATOR_SMTP_PORT}",
+                "MIRSAL_SMTP_TLS": "none",
                 "MIRSAL_INBOX_URL": "http://127.0.0.1:{MIRSAL_SIMULATOR_INBOX_PORT}",
             },
-            defaults={"MIRSAL_SMTP_TLS": "none", "MIRSAL_SMTP_PRIVATE_HOSTS": "true"},
+            defaults={"MIRSAL_SMTP_PRIVATE_HOSTS": "true"},
         ),
         Simulator(
             "whatsapp-simulator",
