@@ -3,6 +3,7 @@
 import json
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -45,12 +46,18 @@ def test_an_image_may_not_be_big() -> None:
     assert size_fault("code-runner", 341) is not None
 
 
-def test_two_builds_of_a_commit_hold_the_same(tmp_path: Path) -> None:
-    spec = spec_from_file_location("settle_packages", ROOT / "deploy" / "settle_packages.py")
+def load_script(name: str) -> Any:
+    """A script that images run, which is in no package."""
+    spec = spec_from_file_location(name, ROOT / "deploy" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     script = module_from_spec(spec)
     spec.loader.exec_module(script)
+    return script
+
+
+def test_two_builds_of_a_commit_hold_the_same(tmp_path: Path) -> None:
+    script = load_script("settle_packages")
     for number in ("1", "2"):
         installed = tmp_path / number / "lib/python3.11/site-packages/mirsal_x-0.1.0.dist-info"
         installed.mkdir(parents=True)
@@ -82,6 +89,51 @@ def test_two_builds_of_a_commit_hold_the_same(tmp_path: Path) -> None:
     told = json.loads(first[Path("sbom.cdx.json")])
     assert UUID(told["serialNumber"].removeprefix("urn:uuid:")).version == 5
     assert told["components"] == parts["components"]
+
+
+LICENCES = {
+    "new": (
+        "License-Expression: MIT OR Apache-2.0\nClassifier: License :: Other\n",
+        "MIT OR Apache-2.0",
+    ),
+    "classified": (
+        "License: long text\nClassifier: Topic :: Text\n"
+        "Classifier: License :: OSI Approved :: MIT License\n",
+        "MIT License",
+    ),
+    "old": ("License: BSD\n        and all of its text\n", "BSD"),
+    "silent": ("", "?"),
+    "mirsal-x": ("", "ours"),
+}
+
+
+def test_an_image_tells_the_licence_of_each_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = load_script("list_licences")
+    parts = [{"name": name, "version": "1"} for name in LICENCES]
+    for name, (said, _) in LICENCES.items():
+        installed = tmp_path / f"lib/python3.11/site-packages/{name.replace('-', '_')}-1.dist-info"
+        installed.mkdir(parents=True)
+        head = f"Metadata-Version: 2.4\nName: {name}\nVersion: 1\n"
+        installed.joinpath("METADATA").write_text(head + said)
+    elsewhere = [{"name": "colorama", "version": "1"}, {"name": "old", "version": "2"}]
+    own = {"name": "mirsal-gateway", "version": "1"}
+    parts_file = tmp_path / "sbom.cdx.json"
+    parts_file.write_text(
+        json.dumps({"metadata": {"component": own}, "components": parts + elsewhere})
+    )
+    monkeypatch.setattr(script.sys, "prefix", str(tmp_path))
+    assert script.main() == 1, "one says nothing"
+    assert capsys.readouterr().out.splitlines() == [
+        "mirsal-gateway\t1\tours",
+        *(f"{name}\t1\t{licence}" for name, (_, licence) in LICENCES.items()),
+        "colorama\t1\tnot in this image",
+        "old\t2\tnot in this image",
+    ]
+    told = {"metadata": {"component": own}, "components": parts[:3]}
+    parts_file.write_text(json.dumps(told))
+    assert script.main() == 0
 
 
 def test_a_wrong_name_is_said(capsys: pytest.CaptureFixture[str]) -> None:
