@@ -103,6 +103,11 @@ def _timers() -> list[Panel]:
             (f"sum(rate(mirsal_runs_swept_total{_RATE}))", "swept"),
         ),
         lines(
+            "Old runs removed",
+            "ops",
+            (f"sum(rate(mirsal_runs_removed_total{_RATE}))", "removed"),
+        ),
+        lines(
             "Runs that wait for a person",
             "none",
             ("max by (status) (mirsal_runs_resting)", "{{status}}"),

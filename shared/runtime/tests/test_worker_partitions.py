@@ -59,6 +59,22 @@ async def test_too_many_of_one_account_go_back_while_others_wait(world: World) -
     assert quiet.run_id in world.provider.effects
 
 
+async def test_who_was_about_is_served_while_another_floods(world: World) -> None:
+    gate = asyncio.Event()
+    async with world.process(slots=5) as process:
+        await process.run(make_command(workspace="quiet"))
+        world.provider.during = wait_for(gate)
+        process.deliver(*(make_command(workspace="noisy") for _ in range(8)))
+        await until(lambda: len(world.provider.effects) == 5)
+        await asyncio.sleep(0.05)
+        assert len(world.provider.effects) == 5, "one slot of five is nobody else's"
+        quiet = make_command(workspace="quiet")
+        process.deliver(quiet)
+        await until(lambda: quiet.run_id in world.provider.effects)
+        gate.set()
+        await process.until_done()
+
+
 async def test_commands_of_one_key_are_served_in_order_where_asked(world: World) -> None:
     """Run ids are the keys: three nodes of one run, and another run beside them."""
     gate = asyncio.Event()

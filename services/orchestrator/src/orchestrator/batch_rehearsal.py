@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from mirsal_contracts.commands import RunNode
@@ -84,11 +84,17 @@ class Desk:
     """One orchestrator process's settler, with its outbox."""
 
     def __init__(
-        self, pool: Pool, rules: Rules | None = None, keys: LeadKeys | None = None
+        self,
+        pool: Pool,
+        rules: Rules | None = None,
+        keys: LeadKeys | None = None,
+        kept: timedelta | None = None,
     ) -> None:
         self.outbox = Outbox()
         self.store = RunStore(pool, DatabaseClock(), instance="orchestrator-1")
-        self.settler = Settler(self.store, self.outbox, Privacy(keys or no_keys()), rules=rules)
+        self.settler = Settler(
+            self.store, self.outbox, Privacy(keys or no_keys()), rules=rules, kept=kept
+        )
         self.patience = 10
 
     async def settle(self, *records: Record) -> None:

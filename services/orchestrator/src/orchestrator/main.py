@@ -18,9 +18,11 @@ from orchestrator.intake import Intake
 from orchestrator.intake.index import LetterIndex
 from orchestrator.intake.privacy import Privacy
 from orchestrator.intake.settling import Settler
+from orchestrator.retention import Retention
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.store.clock import DatabaseClock
 from orchestrator.store.faults import told_apart
+from orchestrator.store.retention import RetentionStore
 from orchestrator.store.runs import ROLE, SCHEMA, SQL, Pool, RunStore
 from orchestrator.store.timers import TimerStore
 from orchestrator.sweeper import Sweeper
@@ -48,7 +50,9 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
     keys = open_lead_keys(pool)
     privacy = Privacy(keys)
     settlers = [
-        Settler(store, publisher, privacy, prefix=settings.topic_prefix, rules=rules)
+        Settler(
+            store, publisher, privacy, prefix=settings.topic_prefix, rules=rules, kept=settings.kept
+        )
         for store in stores
     ]
     intake = Intake(settings, settlers, expect=poller.expect, batch_records=settings.batch_records)
@@ -59,7 +63,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         await health.start()
         # One that ends by a fault of its own ends the process: whoever started it starts another.
         async with asyncio.TaskGroup() as tasks:
-            sweeper = Sweeper(timers, keys)
+            sweeper = Sweeper(timers, keys, retention=_retention(settings, pool))
             others = [tasks.create_task(each.run()) for each in (poller, sweeper, index)]
             await intake.run(stop)
             await cancel(*others)
@@ -67,6 +71,10 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         await health.stop()
         await publisher.stop()
         await _close(pool)
+
+
+def _retention(settings: OrchestratorSettings, pool: Pool) -> Retention | None:
+    return None if settings.kept is None else Retention(RetentionStore(pool), settings.kept)
 
 
 def _checks(settings: OrchestratorSettings, pool: Pool, intake: Intake) -> dict[str, Check]:

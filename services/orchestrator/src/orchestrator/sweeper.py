@@ -10,6 +10,7 @@ from mirsal_runtime.vault.lead_keys import ERASED, KeysAway, LeadKeys
 from mirsal_runtime.vault.personal import KeyName
 
 from orchestrator.intake.resting import RESTING
+from orchestrator.retention import Retention
 from orchestrator.store.faults import DatabaseAway
 from orchestrator.store.timers import TimerStore
 
@@ -31,13 +32,23 @@ class Sweeper:
 
     A run that waits for a person although its lead was erased is woken, too: it parked while its
     key was still remembered, or nobody could tell it. Whatever event it then sees ends it.
+
+    What ended long ago is removed, if there is a `retention`.
     """
 
-    def __init__(self, store: TimerStore, keys: LeadKeys, *, overdue: timedelta = OVERDUE) -> None:
+    def __init__(
+        self,
+        store: TimerStore,
+        keys: LeadKeys,
+        *,
+        overdue: timedelta = OVERDUE,
+        retention: Retention | None = None,
+    ) -> None:
         self._store = store
         self._keys = keys
         self._overdue = overdue
         self._resting_after = _FIRST
+        self._retention = retention
 
     async def run(self) -> None:
         """Sweep every now and then, until cancelled."""
@@ -45,6 +56,8 @@ class Sweeper:
             try:
                 await self.sweep()
                 await self.wake_erased()
+                if self._retention is not None:
+                    await self._retention.remove_some()
             except (DatabaseAway, KeysAway) as error:
                 log.warning("sweep_waits", error=error)
             await asyncio.sleep(SWEEP_SECONDS)

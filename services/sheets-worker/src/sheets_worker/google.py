@@ -23,9 +23,9 @@ from mirsal_runtime.failures import (
     OutcomeUnknown,
     RetryableError,
 )
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
+from sheets_worker.bounded_answers import BoundedAdapter
 from sheets_worker.credentials import CredentialsSource, Identity
 from sheets_worker.errors import CallKind, Code, failure_of
 from sheets_worker.settings import SheetsSettings
@@ -259,5 +259,5 @@ def _open_session(session: SessionT, connections: int) -> SessionT:
     session.trust_env = False
     session.headers["User-Agent"] = USER_AGENT
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
+        session.mount(scheme, BoundedAdapter(connections))
     return session

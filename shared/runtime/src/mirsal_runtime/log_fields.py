@@ -54,9 +54,9 @@ _TYPES: Final[Mapping[Type, str]] = {
         "spreadsheet_id holder lies_at key_ids trace_id head"
     ),
     _as_number: (
-        "age answered attempt count entries free happened jobs journalled kept left left_out "
-        "offset partition partitions pause_seconds per_minute port records refused rows seconds "
-        "seq spans http_status stored unconfirmed"
+        "age answered attempt count entries executions free happened jobs journalled kept left "
+        "left_out letters offset partition partitions pause_seconds per_minute port records "
+        "refused rows seconds seq spans http_status stored unconfirmed"
     ),
     _as_fault: "error",
     _as_pseudonym: "lead",

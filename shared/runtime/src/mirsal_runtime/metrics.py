@@ -106,6 +106,9 @@ RUNS_ENDED = _counter(
     "mirsal_runs_ended_total", "Runs that ended, or came to rest.", ("status", "workspace")
 )
 RUNS_RESTING = _gauge("mirsal_runs_resting", "Runs that wait for a person now.", ("status",))
+RUNS_REMOVED = _counter(
+    "mirsal_runs_removed_total", "Runs that were removed, long after their end.", ()
+)
 RUNS_STUCK = _gauge("mirsal_runs_stuck", "Runs that the last sweep found overdue.")
 RUNS_SWEPT = _counter(
     "mirsal_runs_swept_total", "Overdue runs that the sweeper had woken again.", ()

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import perf_counter
 from typing import Protocol
@@ -15,6 +15,7 @@ from mirsal_runtime.failpoints import pass_by
 
 from orchestrator.decide import Rules
 from orchestrator.intake.accounts import account_for
+from orchestrator.intake.ages import was_made_before
 from orchestrator.intake.batch_spans import tell_receiving
 from orchestrator.intake.cases import Case, case_of_unreadable, sort_by_run
 from orchestrator.intake.folding import Fold, Folding, KnownRun
@@ -42,7 +43,7 @@ class Sender(Protocol):
 
 
 class Settler:
-    """Settles one batch after the other."""
+    """Settles one batch after the other. `kept` is how long runs are kept once they have ended."""
 
     def __init__(
         self,
@@ -52,12 +53,14 @@ class Settler:
         *,
         prefix: str = "",
         rules: Rules | None = None,
+        kept: timedelta | None = None,
     ) -> None:
         self.store = store
         self.privacy = privacy
         self.sender = sender
         self.prefix = prefix
         self.rules = rules or Rules()
+        self.kept = kept
         self.memory = Memory(store)
 
     async def settle(self, records: Iterable[Record], wait: Wait) -> datetime | None:
@@ -167,7 +170,7 @@ class _Batch:
         foldings = {}
         for run_id, case in tuple(cases.items()):
             run = known.get(run_id)
-            if run is None and not case.may_be_new:
+            if run is None and not (case.may_be_new and self._may_begin(run_id, at)):
                 self._bury_all(cases.pop(run_id), "unknown_run", "unknown_run")
             elif run is not None and case.is_unreadable and not run.stored.state.is_final:
                 # A request that nobody can read says nothing against a run that goes on.
@@ -181,6 +184,11 @@ class _Batch:
                 else:
                     foldings[run_id] = folding
         return foldings
+
+    def _may_begin(self, run_id: str, at: datetime) -> bool:
+        """Not if its id is as old as what was removed: it would do everything a second time."""
+        kept = self._settler.kept
+        return kept is None or not was_made_before(run_id, at - kept)
 
     def _fold_case(self, case: Case, run: KnownRun | None, at: datetime) -> Folding | None:
         fold = Fold(run, at, self._settler.rules, case.seal)

@@ -14,9 +14,9 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.cloud import bigquery
-from requests.adapters import HTTPAdapter
 
 from sheets_worker.bigquery.errors import failure_in, failure_of, no_answer
+from sheets_worker.bounded_answers import BoundedAdapter
 from sheets_worker.settings import BigQuerySettings
 from sheets_worker.threads import Threads
 
@@ -38,15 +38,15 @@ class RowProblem(NamedTuple):
     message: str
 
 
-class _Adapter(HTTPAdapter):
+class _Adapter(BoundedAdapter):
     """Connects within `connect_seconds`: Google's client knows one deadline for everything."""
 
     def __init__(self, connect_seconds: float, connections: int) -> None:
-        super().__init__(pool_connections=4, pool_maxsize=connections)
+        super().__init__(connections)
         self._connect_seconds = connect_seconds
 
     def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
-        """See `HTTPAdapter.send`."""
+        """See `BoundedAdapter.send`."""
         given = options.get("timeout")
         if isinstance(given, int | float):
             options["timeout"] = (min(self._connect_seconds, given), given)
