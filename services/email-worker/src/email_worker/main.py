@@ -5,7 +5,7 @@ from mirsal_runtime.vault.accounts import Accounts
 
 from email_worker.accounts import check_account, open_mailers, send_from_account
 from email_worker.mailer import Mailer
-from email_worker.params import EmailParams, EmailResult
+from email_worker.params import EmailParams, EmailResult, count_recipients
 
 connector: Connector[EmailParams, EmailResult, Accounts[Mailer]] = Connector(
     name="email",
@@ -14,4 +14,5 @@ connector: Connector[EmailParams, EmailResult, Accounts[Mailer]] = Connector(
     open=open_mailers,
     send=send_from_account,
     check=check_account,
+    count_recipients=count_recipients,
 )

@@ -24,6 +24,12 @@ class EmailParams(EmailConfig):
         }
 
 
+def count_recipients(params: EmailParams) -> int:
+    """All whom the mail goes to, as often as they are named."""
+    lists = (each for each in (params.to, params.cc, params.bcc) if each is not None)
+    return sum(1 if isinstance(each, str) else len(each) for each in lists)
+
+
 def _without_blanks(value: Any) -> Any:
     return [each for each in value if not _is_blank(each)] if isinstance(value, list) else value
 

@@ -5,7 +5,7 @@ from mirsal_runtime.vault.accounts import Accounts
 
 from whatsapp_worker.accounts import check_account, open_numbers, send_from_account
 from whatsapp_worker.cloud_api import CloudApi
-from whatsapp_worker.params import WhatsAppParams, WhatsAppResult
+from whatsapp_worker.params import WhatsAppParams, WhatsAppResult, count_recipients
 
 connector: Connector[WhatsAppParams, WhatsAppResult, Accounts[CloudApi]] = Connector(
     name="whatsapp",
@@ -14,4 +14,5 @@ connector: Connector[WhatsAppParams, WhatsAppResult, Accounts[CloudApi]] = Conne
     open=open_numbers,
     send=send_from_account,
     check=check_account,
+    count_recipients=count_recipients,
 )

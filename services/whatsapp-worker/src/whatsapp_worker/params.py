@@ -8,6 +8,11 @@ class WhatsAppParams(WhatsAppConfig):
     """A rendered `whatsapp` node."""
 
 
+def count_recipients(_params: WhatsAppParams) -> int:
+    """A message goes to one number."""
+    return 1
+
+
 class WhatsAppResult(Message):
     """WhatsApp took the message over: its id there, and the number as WhatsApp knows it."""
 

@@ -17,6 +17,7 @@ from mirsal_runtime.broker import Publisher
 from mirsal_runtime.claims import ClaimDesk
 from mirsal_runtime.connector import Connector
 from mirsal_runtime.consumption import Consumption
+from mirsal_runtime.daily_cap import DailyCap
 from mirsal_runtime.health import Check, HealthServer
 from mirsal_runtime.journal import Journal, JournalTaken
 from mirsal_runtime.ledger import LedgerUnavailable
@@ -162,7 +163,8 @@ class App:
         await self._wait_for_topics()
         resource = await stack.enter_async_context(connector.open())
         desk = ClaimDesk(ledger, journal, presence, repeatable=connector.repeatable)
-        maker = AttemptMaker(connector, resource, desk, open_lead_keys(connections))
+        cap = DailyCap(connections, settings.daily_recipients)
+        maker = AttemptMaker(connector, resource, desk, open_lead_keys(connections), cap)
         reporter = Reporter(ledger, journal, outbox, source)
         office = Office(
             connector.name,

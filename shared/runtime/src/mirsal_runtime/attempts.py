@@ -19,6 +19,7 @@ from mirsal_runtime.attempt_spans import (
 )
 from mirsal_runtime.claims import ClaimDesk, LiveAttempt, Refusal
 from mirsal_runtime.connector import Connector, ParamsT, ResourceT, ResultT
+from mirsal_runtime.daily_cap import DailyCap
 from mirsal_runtime.failpoints import pass_by
 from mirsal_runtime.failures import (
     ActionRequired,
@@ -62,11 +63,13 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         resource: ResourceT,
         desk: ClaimDesk,
         keys: LeadKeys,
+        cap: DailyCap | None = None,
     ) -> None:
         self._connector = connector
         self._resource = resource
         self._desk = desk
         self._keys = keys
+        self._cap = cap
         self._live: dict[Work, LiveAttempt] = {}
         self._topic = COMMANDS[connector.name].name
 
@@ -125,12 +128,29 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         self._live[work] = attempt
         try:
             async with timer:
-                result = await (check or self._connector.send)(params, attempt, self._resource)
+                if check is None:
+                    result = await self._send(params, attempt)
+                else:
+                    result = await check(params, attempt, self._resource)
         except Exception as error:  # noqa: BLE001 - whatever a connector raises has a meaning
             return self._made_of(error, attempt, timer, started_at, work.seal)
         finally:
             del self._live[work]
         return self._made_of_result(result, attempt, started_at, work.seal)
+
+    async def _send(self, params: ParamsT, attempt: LiveAttempt) -> BaseModel:
+        """Send, where the workspace's day has room. What may have had an effect stays counted."""
+        send, count = self._connector.send, self._connector.count_recipients
+        if count is None or self._cap is None:
+            return await send(params, attempt, self._resource)
+        taken = await self._cap.take(attempt.command.workspace, count(params))
+        try:
+            return await send(params, attempt, self._resource)
+        except Exception as error:
+            failure = failure_of(error, claimed=attempt.claimed, timed_out=False)
+            if taken is not None and not isinstance(failure, OutcomeUnknown):
+                await self._cap.give_back(taken)
+            raise
 
     def _made_of_result(
         self, result: BaseModel, attempt: LiveAttempt, started_at: datetime, seal: LeadKey | None

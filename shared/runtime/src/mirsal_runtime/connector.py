@@ -26,7 +26,8 @@ class Connector(Generic[ParamsT, ResultT, ResourceT]):
     one: such a connector never reports an unconfirmed outcome. `ordered` has commands whose
     records have the same key served one after the other. `check` connects with the account of a
     credential, without any other effect; it claims its attempt last, and what it raises is its
-    outcome (docs/decisions/0030).
+    outcome (docs/decisions/0030). `count_recipients` says how many are written to, for the caps of
+    workspaces' days (docs/SENDING.md); its service's migrations make the table that counts them.
     """
 
     name: str
@@ -37,3 +38,4 @@ class Connector(Generic[ParamsT, ResultT, ResourceT]):
     repeatable: bool = False
     ordered: bool = False
     check: Callable[[ConnectionCheck, Attempt, ResourceT], Awaitable[BaseModel]] | None = None
+    count_recipients: Callable[[ParamsT], int] | None = None

@@ -17,6 +17,7 @@ from mirsal_runtime.plaintext import (
 )
 
 TELEMETRY_KEY_LENGTH = 16
+MOST_RECIPIENTS = 1_000_000_000
 
 
 class RuntimeSettings(BaseSettings):
@@ -121,7 +122,9 @@ class ConnectorSettings(RuntimeSettings):
     `slots`: attempts in flight at a time, of one workspace no more than `workspace_slots`; no
     more than `workspace_backlog` of its commands wait here, others come back later. `window`:
     records that may be open beyond the committed offset. `dead_letter_limit`: so many unreadable
-    records in a row end the reading.
+    records in a row end the reading. `daily_recipients`: how many recipients workspaces may have
+    a day, as in `{"*": 1000, "acme": 50}`; `*` are those that are not named. Only connectors that
+    send messages to people count them (docs/SENDING.md).
     """
 
     slots: Annotated[int, Field(ge=1, le=1000)] = 50
@@ -129,6 +132,7 @@ class ConnectorSettings(RuntimeSettings):
     workspace_backlog: Annotated[int, Field(ge=1)] | None = None
     window: Annotated[int, Field(ge=1, le=100_000)] = 1000
     dead_letter_limit: Annotated[int, Field(ge=1)] = 100
+    daily_recipients: dict[str, Annotated[int, Field(ge=0, le=MOST_RECIPIENTS)]] = {}
 
 
 class OutboundSettings(RuntimeSettings):

@@ -28,6 +28,7 @@ from mirsal_runtime.attempts import AttemptMaker
 from mirsal_runtime.broker import BrokerUnavailable, Outgoing
 from mirsal_runtime.claims import ClaimDesk
 from mirsal_runtime.connector import Connector
+from mirsal_runtime.daily_cap import DailyCap
 from mirsal_runtime.journal import Journal
 from mirsal_runtime.presence import Presence
 from mirsal_runtime.reporting import Outbox, Reporter
@@ -99,7 +100,9 @@ class WorkerRig:
         workspace_slots: int | None = None,
         dead_letter_limit: int = 100,
         keys: LeadKeys | None = None,
+        cap: DailyCap | None = None,
     ) -> None:
+        self._cap = cap
         self._keys = keys or LeadKeys(_no_rows, GivenKeys(SecretStr("")))
         self.connector = connector
         self.store = store or LedgerStore()
@@ -127,7 +130,7 @@ class WorkerRig:
         resource = await self._stack.enter_async_context(self.connector.open())
         repeatable = self.connector.repeatable
         desk = ClaimDesk(self.ledger, self._journal, self.presence, repeatable=repeatable)
-        maker = AttemptMaker(self.connector, resource, desk, self._keys)
+        maker = AttemptMaker(self.connector, resource, desk, self._keys, self._cap)
         reporter = Reporter(self.ledger, self._journal, outbox, source)
         name = self.connector.name
         self.worker = Worker(

@@ -1,0 +1,23 @@
+"""How many a mail is written to, as the daily cap counts them."""
+
+from typing import Any
+
+import pytest
+from email_worker.main import connector
+from email_worker.params import EmailParams
+
+
+@pytest.mark.parametrize(
+    ("config", "recipients"),
+    [
+        ({}, 0),
+        ({"to": "a@example.com"}, 1),
+        ({"to": "a@example.com", "cc": "b@example.com"}, 2),
+        ({"to": "a@example.com", "cc": ["b@example.com"], "bcc": ["c@example.com", " "]}, 3),
+        ({"to": "a@example.com", "bcc": [f"{n}@example.com" for n in range(50)]}, 51),
+    ],
+)
+def test_every_recipient_counts(config: dict[str, Any], recipients: int) -> None:
+    params = EmailParams.model_validate({"subject": "s", "body": "b", **config})
+    assert connector.count_recipients is not None
+    assert connector.count_recipients(params) == recipients
