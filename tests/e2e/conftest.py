@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-SETTINGS = {"MIRSAL_RATE_LIMIT_PER_MINUTE": "0", "MIRSAL_NOOP_WORKERS": "1"}
+PEPPER = {"MIRSAL_API_KEY_PEPPER": "what-the-stack-for-all-tests-has-its-keys-peppered-with"}
+SETTINGS = {
+    "MIRSAL_RATE_LIMIT_PER_MINUTE": "0",
+    "MIRSAL_NOOP_WORKERS": "1",
+    "MIRSAL_DAILY_RECIPIENTS": '{"capped": 10}',
+    **PEPPER,
+}
 
 
 @pytest.fixture(scope="session")
