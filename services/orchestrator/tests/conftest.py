@@ -1,7 +1,9 @@
 """The orchestrator's tables on a real PostgreSQL: one database for all tests, emptied for each."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -12,6 +14,8 @@ from mirsal_testing.servers.databases import create_database, drop_database, wit
 from mirsal_testing.servers.server import Server
 from orchestrator.store.runs import ROLE, SCHEMA, Pool
 from pydantic import SecretStr
+
+from services.orchestrator.tests.stage import Stage
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +46,17 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
     await empty(pool)
     yield pool
     await pool.close()
+
+
+@pytest_asyncio.fixture
+async def stage(
+    kafka_server: Server, database_url: str, kafka_prefix: str, pool: Pool, tmp_path: Path
+) -> AsyncIterator[Stage]:
+    """Topics of this test's own, empty tables, and a connector that answers; processes end."""
+    stage = Stage(kafka_server, database_url, kafka_prefix, tmp_path)
+    await stage.make_topics()
+    connector = asyncio.create_task(stage.connect())
+    yield stage
+    connector.cancel()
+    await asyncio.gather(connector, return_exceptions=True)
+    await stage.stop()

@@ -3,40 +3,25 @@
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from mirsal_contracts.commands import RunNode
 from mirsal_contracts.controls import CancelRun, ReplayLetter, RetryRun
 from mirsal_contracts.message import Envelope
 from mirsal_contracts.statuses import Fault, NodeFailed, NodeSucceeded
 from mirsal_contracts.topics import EXECUTIONS_REQUESTED_V1, NODE_STATUSES_V1
 from mirsal_runtime.broker import Outgoing
-from mirsal_testing.servers.server import Server
 from orchestrator.rehearsal import draw
 from orchestrator.store.runs import Pool
 
-from services.orchestrator.tests.test_process import Stage, ended, ids, succeed
+from services.orchestrator.tests.stage import Stage, ids, succeed
+from services.orchestrator.tests.test_process import ended
 
 RUNS = 40
 ONE = draw(["a"])
-
-
-@pytest_asyncio.fixture
-async def stage(
-    kafka_server: Server, database_url: str, kafka_prefix: str, pool: Pool, tmp_path: Path
-) -> AsyncIterator[Stage]:
-    stage = Stage(kafka_server, database_url, kafka_prefix, tmp_path)
-    await stage.make_topics()
-    connector = asyncio.create_task(stage.connect())
-    yield stage
-    connector.cancel()
-    await asyncio.gather(connector, return_exceptions=True)
-    await stage.stop()
 
 
 def control(

@@ -2,16 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from mirsal_testing.otlp import OtlpReceiver, Seen
-from mirsal_testing.servers.server import Server
 from orchestrator.store.runs import Pool
 
-from services.orchestrator.tests.test_process import Stage, check_books
+from services.orchestrator.tests.stage import Stage
+from services.orchestrator.tests.test_process import check_books
 
 RUNS = 10
 
@@ -20,19 +19,6 @@ RUNS = 10
 def otlp() -> Iterator[OtlpReceiver]:
     with OtlpReceiver() as receiver:
         yield receiver
-
-
-@pytest_asyncio.fixture
-async def stage(
-    kafka_server: Server, database_url: str, kafka_prefix: str, pool: Pool, tmp_path: Path
-) -> AsyncIterator[Stage]:
-    stage = Stage(kafka_server, database_url, kafka_prefix, tmp_path)
-    await stage.make_topics()
-    connector = asyncio.create_task(stage.connect())
-    yield stage
-    connector.cancel()
-    await asyncio.gather(connector, return_exceptions=True)
-    await stage.stop()
 
 
 @pytest.mark.parametrize("point", ["after_write", "after_send"])

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn, TypeVar
 from uuid import UUID
 
 import typer
+from mirsal_runtime.endings import told_faults
 
 from gateway.audit.commands import audit
 from gateway.audit.origins import origin_of_command
@@ -193,10 +194,16 @@ def _run(settings: GatewaySettings, work: Callable[[KeyStore], Awaitable[AnswerT
         _give_up(str(error))
 
 
+def main() -> None:
+    """The program. An error that nobody expected would be shown by Typer with its words."""
+    with told_faults():
+        app()
+
+
 def _give_up(text: str) -> NoReturn:
     typer.echo(text, err=True)
     raise typer.Exit(1)
 
 
 if __name__ == "__main__":
-    app()
+    main()

@@ -5,6 +5,7 @@ import asyncio
 from mirsal_contracts.topics import TOPICS
 from mirsal_runtime import telemetry
 from mirsal_runtime.broker import Publisher
+from mirsal_runtime.endings import told_faults
 from mirsal_runtime.health import Check, HealthServer
 from mirsal_runtime.postgres import open_pool
 from mirsal_runtime.process import run_process
@@ -104,6 +105,7 @@ async def _close(pool: Pool) -> None:
 
 def main() -> None:
     """Run the process; never returns."""
-    settings = OrchestratorSettings()
-    telemetry.configure(settings, service=SERVICE)
+    with told_faults():
+        settings = OrchestratorSettings()
+        telemetry.configure(settings, service=SERVICE)
     run_process(lambda stop: serve(settings, stop))

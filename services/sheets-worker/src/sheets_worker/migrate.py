@@ -1,6 +1,8 @@
 """`python -m sheets_worker.migrate`: brings the schema `sheets_worker` up to date."""
 
+from mirsal_runtime.endings import told_faults
 from mirsal_runtime.migrations import migrate
 
 if __name__ == "__main__":
-    migrate("sheets_worker", "sheets_worker", application="mirsal_sheets_worker")
+    with told_faults():
+        migrate("sheets_worker", "sheets_worker", application="mirsal_sheets_worker")

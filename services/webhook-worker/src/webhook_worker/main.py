@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from mirsal_runtime import telemetry
+from mirsal_runtime.endings import told_faults
 from mirsal_runtime.health import HealthServer
 from mirsal_runtime.outbound import GuardedClient
 from mirsal_runtime.postgres import close_pool, open_pool
@@ -66,6 +67,7 @@ async def _run_until(stop: asyncio.Event, looker: Looker, sender: Sender) -> Non
 
 def main() -> None:
     """Run the process; never returns."""
-    settings = WebhookSettings()
-    telemetry.configure(settings, service=SERVICE)
+    with told_faults():
+        settings = WebhookSettings()
+        telemetry.configure(settings, service=SERVICE)
     run_process(lambda stop: serve(settings, stop))

@@ -48,7 +48,7 @@ _TYPES: Final[Mapping[Type, str]] = {
     # What it is, what was decided and why.
     _as_word: (
         "code reason kind status outcome scope wall to_level signal connector topic role revision "
-        "model faults servers "
+        "servers "
         # Whose and which.
         "workspace workflow_id run_id run_ids execution_id job_id endpoint_id credential_id "
         "spreadsheet_id holder lies_at key_ids trace_id head"

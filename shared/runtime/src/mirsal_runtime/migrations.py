@@ -12,7 +12,7 @@ from typing import TypeAlias
 import asyncpg
 import structlog
 
-from mirsal_runtime.log_faults import Told
+from mirsal_runtime.log_faults import Told, name_fault
 from mirsal_runtime.queries import load_queries
 from mirsal_runtime.settings import RuntimeSettings
 
@@ -129,7 +129,8 @@ async def _connect(url: str) -> Connection:
         except _NOT_YET as error:
             if time.monotonic() > deadline:
                 raise MigrationRefused(
-                    f"PostgreSQL did not answer within {START_SECONDS:g} s: {error!r}"
+                    f"the PostgreSQL of DATABASE_URL did not answer within {START_SECONDS:g} s: "
+                    f"{name_fault(error)}"
                 ) from error
             await asyncio.sleep(0.1)
 

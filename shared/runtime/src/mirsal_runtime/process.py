@@ -9,12 +9,11 @@ from typing import NoReturn
 
 import structlog
 import uvloop
-from pydantic import ValidationError
 
 from mirsal_runtime import telemetry
-from mirsal_runtime.log_faults import name_fault
+from mirsal_runtime.endings import hide_words
 from mirsal_runtime.log_levels import LEVEL
-from mirsal_runtime.plaintext import PlaintextRefused
+from mirsal_runtime.setting_faults import told_of
 from mirsal_runtime.tasks import cancel
 
 # Net allocations before the young are looked at, and how often the older are with them. More than a
@@ -33,6 +32,7 @@ def run_process(main: Main) -> NoReturn:
     The first SIGTERM or SIGINT sets the event that `main` was given, the second ends the process
     at once.
     """
+    hide_words()
     _calm_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_run(main))
@@ -58,17 +58,8 @@ async def _run(main: Main) -> int:
     following = asyncio.create_task(LEVEL.follow())
     try:
         await main(stop)
-    except ValidationError as error:
-        # As a rule the process's settings; pydantic's own text would show their values.
-        faults = telemetry.faults_of(error).replace(": ", "=").split("; ")
-        log.error("process_failed", model=error.title, faults=faults)
-        return 1
-    except PlaintextRefused as error:
-        # Telemetry is not set up yet: a traceback would show the environment.
-        log.error("process_failed", error=name_fault(error))
-        return 1
-    except Exception:
-        log.exception("process_failed")
+    except Exception as error:
+        log.exception("process_failed", exc_info=told_of(error))
         return 1
     finally:
         await cancel(following)

@@ -15,6 +15,7 @@ from mirsal_runtime.plaintext import (
     redis_fault,
     refuse_plaintext,
 )
+from mirsal_runtime.setting_faults import refuse_unreadable
 
 TELEMETRY_KEY_LENGTH = 16
 MOST_RECIPIENTS = 1_000_000_000
@@ -87,7 +88,10 @@ class RuntimeSettings(BaseSettings):
     @model_validator(mode="after")
     def _read_telemetry_key(self) -> Self:
         if self.telemetry_key is None and self.telemetry_key_file is not None:
-            key = self.telemetry_key_file.read_text("utf-8").strip()
+            try:
+                key = self.telemetry_key_file.read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                raise ValueError("MIRSAL_TELEMETRY_KEY_FILE cannot be read") from None
             if len(key) < TELEMETRY_KEY_LENGTH:
                 raise ValueError(f"MIRSAL_TELEMETRY_KEY_FILE holds no {TELEMETRY_KEY_LENGTH} signs")
             self.telemetry_key = SecretStr(key)
@@ -105,6 +109,10 @@ class RuntimeSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _is_protected(self) -> Self:
+        refuse_unreadable(
+            database_url=self.database_url.get_secret_value(),
+            redis_url=self.redis_url.get_secret_value(),
+        )
         endpoint = self.otlp_endpoint if self.otlp_headers.get_secret_value() else None
         refuse_plaintext(
             kafka_fault(self.kafka_bootstrap_servers, has_authority=self.kafka_ca_file is not None),

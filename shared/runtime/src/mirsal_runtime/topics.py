@@ -15,6 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidPartitionsError, KafkaError, for_code
 from mirsal_contracts.topics import TOPICS, Topic
 
+from mirsal_runtime.endings import told_faults
 from mirsal_runtime.kafka_connection import kafka_connection
 from mirsal_runtime.log_faults import Told
 from mirsal_runtime.settings import RuntimeSettings
@@ -273,4 +274,5 @@ def _is_lower(found: str | None, wanted: str) -> bool:
 if __name__ == "__main__":
     if sys.argv[1:] not in (["apply"], ["check"]):
         sys.exit("usage: python -m mirsal_runtime.topics apply|check")
-    sys.exit(asyncio.run(_run(sys.argv[1], RuntimeSettings())))
+    with told_faults():
+        sys.exit(asyncio.run(_run(sys.argv[1], RuntimeSettings())))

@@ -1,10 +1,10 @@
 -- The statements of retention.
 
--- A page of runs in the order of their ids, which is that of the times at which they were asked for:
--- so the primary key finds the oldest, and a run that could not have ended long enough ago is not
--- looked at. Whoever else holds one of them keeps it for now; one that was revived a moment ago has no
--- end any more when it is locked. All that hangs on those that ended goes
--- with them, in one statement and so in one transaction.
+-- A page of runs in the order of their ids, which is that of the times at which they were asked
+-- for: so the primary key finds the oldest, and a run that could not have ended long enough ago is
+-- not looked at. Whoever else holds one of them keeps it for now; one that was revived a moment ago
+-- has no end any more when it is locked. All that hangs on those that ended goes with them, in one
+-- statement and so in one transaction.
 -- name: remove_ended
 WITH page AS MATERIALIZED (
     SELECT id

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from mirsal_runtime.app import connector_app
+from mirsal_runtime.endings import told_faults
 from mirsal_runtime.settings import ConnectorSettings
 from pydantic import Field
 
@@ -16,4 +17,5 @@ class NoopSettings(ConnectorSettings):
 
 
 if __name__ == "__main__":
-    connector_app(connector, NoopSettings()).run()
+    with told_faults():
+        connector_app(connector, NoopSettings()).run()
