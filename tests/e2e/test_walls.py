@@ -47,6 +47,8 @@ OWNERS_VIEWS: Final = {
         "code_runner",
         "noop_worker",
     },
+    "gateway.published_sending_policies": {"email_worker", "whatsapp_worker"},
+    "gateway.published_suppressions": {"email_worker", "whatsapp_worker"},
     "gateway.published_webhook_endpoints": {"webhook_worker"},
     "gateway.published_webhook_wishes": {"webhook_worker"},
 }
@@ -55,6 +57,8 @@ BEHIND_THEM: Final = {
     "credentials",
     "workspace_keys",
     "lead_keys",
+    "sending_policies",
+    "suppressions",
     "webhook_endpoints",
     "webhook_wishes",
 }

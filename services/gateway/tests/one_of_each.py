@@ -4,6 +4,7 @@ from typing import Final
 
 from services.gateway.tests.conftest import Gateway
 from services.gateway.tests.saved_credentials import save_credential
+from services.gateway.tests.listed_addresses import list_address
 from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import add_execution, add_run
 
@@ -43,4 +44,5 @@ async def make_one_of_each(gateway: Gateway, *, is_served: bool = False) -> dict
         "webhookId": webhook_id,
         "deliveryId": tested.json()["deliveryId"],
         "credentialId": "support",
+        "suppressionId": await list_address(gateway),
     }

@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
     def fill(self, **ids: str) -> str:
         """The path with ids."""
-        return self.path.format(**{"version": "1", **ids})
+        return self.path.format(**{"version": "1", "channel": "email", **ids})
 
 
 def _cases() -> list[Case]:
@@ -77,6 +77,7 @@ NOBODY = {
     "webhookId": "0d3f6c1e-9a4b-4c55-8d27-6a1f0b2c3d4e",
     "deliveryId": "7b1c9d2e-3f40-4a51-b662-c7d8e9f0a1b2",
     "credentialId": "support",
+    "suppressionId": "3f2b8c1d-5a60-4e71-9c82-d3e4f5a6b7c8",
 }
 
 

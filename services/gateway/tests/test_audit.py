@@ -18,7 +18,7 @@ from gateway.store import open_database
 from mirsal_runtime.queries import load_queries
 
 from services.gateway.tests import audited_jobs as jobs
-from services.gateway.tests import saved_credentials, saved_leads
+from services.gateway.tests import listed_addresses, saved_credentials, saved_leads
 from services.gateway.tests.conftest import AHMED, WELCOME, Gateway
 from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import add_execution, add_run
@@ -151,6 +151,7 @@ async def read_audit(owner: Gateway) -> tuple[httpx.Response, str]:
 
 DO: Final[dict[Route, Do]] = {
     **saved_credentials.DO,
+    **listed_addresses.DO,
     ("POST", f"{API}/workflow"): create_workflow,
     ("PUT", f"{API}/workflow/{{workflowId}}"): save_workflow,
     ("POST", f"{API}/workflow/{{workflowId}}/activate"): jobs.activate,

@@ -11,6 +11,7 @@ from gateway.openapi import describe
 from gateway.paging import BothWays, Cursor
 
 from services.gateway.tests.conftest import AHMED, WELCOME, Gateway
+from services.gateway.tests.listed_addresses import list_address
 from services.gateway.tests.one_of_each import API, make_one_of_each
 from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import NOON, add_execution
@@ -68,6 +69,7 @@ async def fill(gateway: Gateway) -> dict[str, str]:
         hook = {"url": "https://hooks.example.com/x", "eventTypes": ["run.failed"]}
         await client.post(f"{API}/webhooks", json=hook)
         account = {"type": "smtp", "host": "mail.example"}
+        await list_address(gateway, f"l{number}@example.com")
         await client.put(f"{API}/credential/c{number}", json={"account": account})
         later = NOON + timedelta(seconds=number)
         await add_letter(gateway, died_at=later, letter_position=100 + number, topic=f"t{number}")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from mirsal_contracts.commands import RunNode
 from mirsal_contracts.credentials import Account, ConnectionCheck, SmtpAccount
 from mirsal_contracts.message import Message
 from mirsal_runtime.attempt import Attempt
@@ -12,6 +13,7 @@ from mirsal_runtime.vault.accounts import Accounts, open_accounts
 from pydantic import ValidationError
 
 from email_worker.mailer import Mailer, open_mailer
+from email_worker.message import recipients_of
 from email_worker.params import EmailParams, EmailResult
 from email_worker.send import send_email
 from email_worker.settings import SmtpSettings
@@ -48,6 +50,13 @@ async def send_from_account(
     """Send one mail by the account that its node names."""
     async with mailers.lend_for(attempt.command, params.credential_id) as mailer:
         return await send_email(params, attempt, mailer)
+
+
+async def find_recipients(
+    params: EmailParams, _command: RunNode, _mailers: Accounts[Mailer]
+) -> tuple[str, ...]:
+    """Whom the mail goes to, whichever account sends it."""
+    return recipients_of(params)
 
 
 async def check_account(

@@ -84,6 +84,17 @@ def build_mail(params: EmailParams, *, sender: Mailbox, command_id: str, now: da
     return Mail(message_id, sender.address, recipients, _flatten(message), utf8_field)
 
 
+def recipients_of(params: EmailParams) -> tuple[str, ...]:
+    """Whom the mail goes to. Raises as `build_mail` for what is no address."""
+    lists = ((params.to, "to"), (params.cc, "cc"), (params.bcc, "bcc"))
+    return tuple(
+        mailbox.address
+        for value, field in lists
+        if value is not None
+        for mailbox in _parse_list(value, field).values()
+    )
+
+
 def _parse_list(value: str | tuple[str, ...], field: str) -> dict[str, Mailbox]:
     if isinstance(value, str):
         return {field: parse_mailbox(value, field)}

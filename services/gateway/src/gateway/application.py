@@ -30,6 +30,7 @@ from gateway.letters import endpoints as letters
 from gateway.problems import Fault, Problem, invalid, unavailable
 from gateway.runs import endpoints as runs
 from gateway.runs import event_endpoints as events
+from gateway.sending import endpoints as sending
 from gateway.services import actor_of, caller_of, services_of
 from gateway.shortcut import Answer, Shortcut
 from gateway.store import DatabaseUnavailable
@@ -88,7 +89,7 @@ def build_app(*, cors_origins: tuple[str, ...] = (), with_metrics: bool = True) 
     )
     routers = [runs.router, events.router, controls.router, executions.router, code.router]
     routers += [workflows.router, leads.router, letters.router, webhooks.router, keys.router]
-    routers += [jobs.router, audit.router, credentials.router]
+    routers += [jobs.router, audit.router, credentials.router, sending.router]
     routers += [health.router, docs_router]
     if with_metrics:
         routers.append(health.metrics_router)

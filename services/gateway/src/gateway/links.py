@@ -10,7 +10,7 @@ _OWN: Final[Mapping[str, str]] = {
     name: f"$response.body#/{name}"
     for name in (
         "workflowId", "version", "runId", "executionId", "jobId", "letterId", "keyId",
-        "webhookId", "deliveryId", "credentialId", "leadId",
+        "webhookId", "deliveryId", "credentialId", "leadId", "suppressionId",
     )
 }  # fmt: skip
 
@@ -59,6 +59,8 @@ TELLS: Final[Mapping[str, Ids]] = {
     "saveCredential": _tells("credentialId"),
     "listCredentials": _first("credentialId"),
     "checkCredential": _tells("executionId"),
+    "saveSuppression": _tells("suppressionId"),
+    "listSuppressions": _first("suppressionId"),
 }
 """By the operation's id: what its answer tells, and so which calls may follow."""
 

@@ -42,6 +42,7 @@ TAGS: Final = {
     "Dead letters": "What could not be processed: read it, and have it processed again.",
     "Webhooks": "Where events of runs are sent to, signed.",
     "Credentials": "Accounts that connectors use: written here, shown nowhere.",
+    "Sending": "Whom the workspace may not write to, or alone may.",
     "Keys": "Who may call, and what.",
     "Audit": "Who changed or read what, when, from where.",
     "Health": "For probes and dashboards. These calls need no key.",

@@ -56,6 +56,8 @@ from gateway.publishing import Intake
 from gateway.runs.launch import Launcher
 from gateway.runs.service import FactFinder, Runs, Starts
 from gateway.runs.store import RunStore, StartStore
+from gateway.sending.service import Sending
+from gateway.sending.store import SendingStore
 from gateway.settings import GatewaySettings
 from gateway.store import Database, DatabaseUnavailable, open_database
 from gateway.watching.feed import ChangeFeed
@@ -81,6 +83,7 @@ class Services(NamedTuple):
     trail: Trail
     key_ring: KeyRing
     credentials: Credentials
+    sending: Sending
     workflows: Workflows
     leads: Leads
     starts: Starts
@@ -137,7 +140,8 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         executions = Executions(launcher, ExecutionStore(views, opener), starts, workflows, lookout)
         trail = _open_trail(stack, own)
         letters = Letters(LetterStore(views), launcher, intake, trail)
-        kits = LeadSealer(Sealer(credentials, keeper), is_on=settings.seal_leads)
+        sealer = Sealer(credentials, keeper)
+        kits = LeadSealer(sealer, is_on=settings.seal_leads)
         people = LeadStore(own, kits, opener)
         leads = Leads(people, Erasure(people, views), intake, settings.default_region, trail)
         graphs, jobs = GraphShelf(workflow_store), JobStore(own, JobSealer(kits))
@@ -150,6 +154,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             trail=trail,
             key_ring=KeyRing(keys, settings.api_key_pepper, trail),
             credentials=Credentials(credentials, keeper, direct, executions),
+            sending=Sending(SendingStore(own), sealer, settings.default_region),
             workflows=workflows,
             leads=leads,
             starts=Starts(finder, graphs, launcher, trail),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from mirsal_contracts.commands import RunNode
 from mirsal_contracts.credentials import Account, ConnectionCheck, WhatsAppAccount
 from mirsal_contracts.message import Message
 from mirsal_runtime import telemetry
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from whatsapp_worker.cloud_api import CloudApi, open_cloud_api
 from whatsapp_worker.params import WhatsAppParams, WhatsAppResult
+from whatsapp_worker.phone import normalise_phone
 from whatsapp_worker.send import send_whatsapp
 from whatsapp_worker.settings import WhatsAppSettings
 
@@ -48,6 +50,16 @@ async def send_from_account(
     """Send one message by the account that its node names."""
     async with numbers.lend_for(attempt.command, params.credential_id) as api:
         return await send_whatsapp(params, attempt, api)
+
+
+async def find_recipients(
+    params: WhatsAppParams, command: RunNode, numbers: Accounts[CloudApi]
+) -> tuple[str, ...]:
+    """The number in E.164: the account that sends says of which country one without a code is."""
+    if params.to is None:
+        return ()
+    async with numbers.lend_for(command, params.credential_id) as api:
+        return (f"+{normalise_phone(params.to, api.default_region)}",)
 
 
 async def check_account(

@@ -3,7 +3,12 @@
 from mirsal_runtime.connector import Connector
 from mirsal_runtime.vault.accounts import Accounts
 
-from whatsapp_worker.accounts import check_account, open_numbers, send_from_account
+from whatsapp_worker.accounts import (
+    check_account,
+    find_recipients,
+    open_numbers,
+    send_from_account,
+)
 from whatsapp_worker.cloud_api import CloudApi
 from whatsapp_worker.params import WhatsAppParams, WhatsAppResult, count_recipients
 
@@ -15,4 +20,5 @@ connector: Connector[WhatsAppParams, WhatsAppResult, Accounts[CloudApi]] = Conne
     send=send_from_account,
     check=check_account,
     count_recipients=count_recipients,
+    recipients=find_recipients,
 )

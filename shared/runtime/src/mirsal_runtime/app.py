@@ -30,6 +30,7 @@ from mirsal_runtime.reporting import Outbox, Reporter
 from mirsal_runtime.serving import Server
 from mirsal_runtime.settings import ConnectorSettings
 from mirsal_runtime.standstill import Standstill
+from mirsal_runtime.suppressions import open_suppressions
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.topics import TopicsPresent
 from mirsal_runtime.upkeep import keep_ledger_small, settle_orphans
@@ -164,7 +165,8 @@ class App:
         resource = await stack.enter_async_context(connector.open())
         desk = ClaimDesk(ledger, journal, presence, repeatable=connector.repeatable)
         cap = DailyCap(connections, settings.daily_recipients)
-        maker = AttemptMaker(connector, resource, desk, open_lead_keys(connections), cap)
+        lists = open_suppressions(connections, connector.name)
+        maker = AttemptMaker(connector, resource, desk, open_lead_keys(connections), cap, lists)
         reporter = Reporter(ledger, journal, outbox, source)
         office = Office(
             connector.name,

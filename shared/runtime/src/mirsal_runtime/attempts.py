@@ -30,6 +30,7 @@ from mirsal_runtime.failures import (
     ThrottledError,
 )
 from mirsal_runtime.statuses import Ending
+from mirsal_runtime.suppressions import Suppressions
 from mirsal_runtime.vault.lead_keys import (
     LEAD_ERASED,
     LEAD_UNREADABLE,
@@ -64,12 +65,14 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         desk: ClaimDesk,
         keys: LeadKeys,
         cap: DailyCap | None = None,
+        suppressions: Suppressions | None = None,
     ) -> None:
         self._connector = connector
         self._resource = resource
         self._desk = desk
         self._keys = keys
         self._cap = cap
+        self._suppressions = suppressions
         self._live: dict[Work, LiveAttempt] = {}
         self._topic = COMMANDS[connector.name].name
 
@@ -139,7 +142,9 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
         return self._made_of_result(result, attempt, started_at, work.seal)
 
     async def _send(self, params: ParamsT, attempt: LiveAttempt) -> BaseModel:
-        """Send, where the workspace's day has room. What may have had an effect stays counted."""
+        """Send, where the workspace may write to them and its day has room. What may have had an
+        effect stays counted."""
+        await self._keep_to_lists(params, attempt)
         send, count = self._connector.send, self._connector.count_recipients
         if count is None or self._cap is None:
             return await send(params, attempt, self._resource)
@@ -151,6 +156,14 @@ class AttemptMaker(Generic[ParamsT, ResultT, ResourceT]):
             if taken is not None and not isinstance(failure, OutcomeUnknown):
                 await self._cap.give_back(taken)
             raise
+
+    async def _keep_to_lists(self, params: ParamsT, attempt: LiveAttempt) -> None:
+        """Raises where the workspace may not write to a recipient, or nobody can tell."""
+        find, lists = self._connector.recipients, self._suppressions
+        command = attempt.command
+        if find is None or lists is None or not await lists.has_rules(command.workspace):
+            return
+        await lists.check(command.workspace, await find(params, command, self._resource))
 
     def _made_of_result(
         self, result: BaseModel, attempt: LiveAttempt, started_at: datetime, seal: LeadKey | None

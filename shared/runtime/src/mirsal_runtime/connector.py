@@ -1,10 +1,11 @@
 """A connector: one async function with a params model and a result model, and what it declares."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from mirsal_contracts.commands import RunNode
 from mirsal_contracts.credentials import ConnectionCheck
 from mirsal_contracts.nodes.config import NodeConfig
 from pydantic import BaseModel
@@ -28,6 +29,9 @@ class Connector(Generic[ParamsT, ResultT, ResourceT]):
     credential, without any other effect; it claims its attempt last, and what it raises is its
     outcome (docs/decisions/0030). `count_recipients` says how many are written to, for the caps of
     workspaces' days (docs/SENDING.md); its service's migrations make the table that counts them.
+    `recipients` gives their addresses as `mirsal_runtime.vault.address_index` compares them, for the
+    workspace's lists of whom it may write to: the connector's name is the channel. It is asked only
+    where a workspace has such lists, and raises what `send` would for what is no address.
     """
 
     name: str
@@ -39,3 +43,4 @@ class Connector(Generic[ParamsT, ResultT, ResourceT]):
     ordered: bool = False
     check: Callable[[ConnectionCheck, Attempt, ResourceT], Awaitable[BaseModel]] | None = None
     count_recipients: Callable[[ParamsT], int] | None = None
+    recipients: Callable[[ParamsT, RunNode, ResourceT], Awaitable[Sequence[str]]] | None = None

@@ -33,6 +33,7 @@ from mirsal_runtime.journal import Journal
 from mirsal_runtime.presence import Presence
 from mirsal_runtime.reporting import Outbox, Reporter
 from mirsal_runtime.serving import Server
+from mirsal_runtime.suppressions import Suppressions
 from mirsal_runtime.tasks import cancel
 from mirsal_runtime.upkeep import settle_orphans
 from mirsal_runtime.vault.keys import GivenKeys
@@ -101,8 +102,10 @@ class WorkerRig:
         dead_letter_limit: int = 100,
         keys: LeadKeys | None = None,
         cap: DailyCap | None = None,
+        suppressions: Suppressions | None = None,
     ) -> None:
         self._cap = cap
+        self._suppressions = suppressions
         self._keys = keys or LeadKeys(_no_rows, GivenKeys(SecretStr("")))
         self.connector = connector
         self.store = store or LedgerStore()
@@ -130,7 +133,9 @@ class WorkerRig:
         resource = await self._stack.enter_async_context(self.connector.open())
         repeatable = self.connector.repeatable
         desk = ClaimDesk(self.ledger, self._journal, self.presence, repeatable=repeatable)
-        maker = AttemptMaker(self.connector, resource, desk, self._keys, self._cap)
+        maker = AttemptMaker(
+            self.connector, resource, desk, self._keys, self._cap, self._suppressions
+        )
         reporter = Reporter(self.ledger, self._journal, outbox, source)
         name = self.connector.name
         self.worker = Worker(

@@ -43,6 +43,9 @@ CHANGES: Final[Mapping[Route, Action]] = {
     ("DELETE", f"{_API}/key/{{keyId}}"): Action.KEY_REVOKED,
     ("PUT", f"{_API}/credential/{{credentialId}}"): Action.CREDENTIAL_SAVED,
     ("DELETE", f"{_API}/credential/{{credentialId}}"): Action.CREDENTIAL_DELETED,
+    ("POST", f"{_API}/suppressions"): Action.SUPPRESSION_SAVED,
+    ("DELETE", f"{_API}/suppression/{{suppressionId}}"): Action.SUPPRESSION_REMOVED,
+    ("PUT", f"{_API}/sending/{{channel}}"): Action.SENDING_SAVED,
 }
 READS: Final[Mapping[Route, Action]] = {
     ("GET", f"{_API}/lead/{{leadId}}"): Action.LEAD_READ,

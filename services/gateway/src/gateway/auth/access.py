@@ -41,6 +41,8 @@ class Scope(StrEnum):
     AUDIT_READ = "audit:read"
     CREDENTIALS_READ = "credentials:read"
     CREDENTIALS_WRITE = "credentials:write"
+    SENDING_READ = "sending:read"
+    SENDING_WRITE = "sending:write"
 
 
 Route: TypeAlias = tuple[str, str]
@@ -67,11 +69,15 @@ LEAST_ROLES: Final[Mapping[Scope, Role]] = {
     Scope.AUDIT_READ: Role.OWNER,
     Scope.CREDENTIALS_READ: Role.EDITOR,
     Scope.CREDENTIALS_WRITE: Role.OWNER,
+    Scope.SENDING_READ: Role.EDITOR,
+    Scope.SENDING_WRITE: Role.EDITOR,
 }
 
-OF_ALL_WORKFLOWS: Final = frozenset({Scope.CREDENTIALS_WRITE, Scope.AUDIT_READ})
+OF_ALL_WORKFLOWS: Final = frozenset(
+    {Scope.CREDENTIALS_WRITE, Scope.AUDIT_READ, Scope.SENDING_WRITE}
+)
 """What concerns every workflow of a workspace, and so nobody who is held to some: an account put in
-place of another would get what the others send."""
+place of another would get what the others send, and an address that is listed no more is written to by all."""
 
 _API: Final = "/api/automation"
 GUARDED: Final[Mapping[Route, Scope]] = {
@@ -140,6 +146,11 @@ GUARDED: Final[Mapping[Route, Scope]] = {
     ("PUT", f"{_API}/credential/{{credentialId}}"): Scope.CREDENTIALS_WRITE,
     ("DELETE", f"{_API}/credential/{{credentialId}}"): Scope.CREDENTIALS_WRITE,
     ("POST", f"{_API}/credential/{{credentialId}}/check"): Scope.CREDENTIALS_WRITE,
+    ("POST", f"{_API}/suppressions"): Scope.SENDING_WRITE,
+    ("GET", f"{_API}/suppressions"): Scope.SENDING_READ,
+    ("DELETE", f"{_API}/suppression/{{suppressionId}}"): Scope.SENDING_WRITE,
+    ("GET", f"{_API}/sending"): Scope.SENDING_READ,
+    ("PUT", f"{_API}/sending/{{channel}}"): Scope.SENDING_WRITE,
 }
 OPEN: Final[frozenset[Route]] = frozenset(
     {
