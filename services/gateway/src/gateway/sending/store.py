@@ -95,8 +95,7 @@ class SendingStore:
         """The policy as it is now."""
 
         def describe(_rows: Sequence[Any]) -> Entry:
-            told = {"onlyListed": only_listed}
-            return Entry(origin, Action.SENDING_SAVED, channel, after=told)
+            return Entry(origin, Action.SENDING_SAVED, channel, after={"onlyListed": only_listed})
 
         workspace = origin.workspace
         (row,) = await change(
