@@ -1,5 +1,6 @@
 """Whom a workspace may write to: as callers say it, and as the connectors' roles then see it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -21,6 +22,18 @@ from services.gateway.tests.listed_addresses import API
 SARA: Final = "sara@example.com"
 PHONE: Final = "+966501234567"
 MakeLists = Callable[..., Awaitable[Suppressions]]
+
+
+class Counting:
+    """A pool whose statements are counted."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self.queries = 0
+
+    async def fetch(self, *arguments: Any) -> Any:
+        self.queries += 1
+        return await self._pool.fetch(*arguments)
 
 
 @pytest.fixture
@@ -149,6 +162,24 @@ async def test_the_first_rule_is_seen_within_seconds(
     assert not await lists.has_rules(gateway.workspace), "nobody is asked for each message"
     now += FRESH_SECONDS
     assert await lists.has_rules(gateway.workspace)
+
+
+async def test_messages_of_a_moment_share_a_statement(
+    gateway: Gateway, make_lists: MakeLists
+) -> None:
+    await save(gateway, SARA)
+    lists = await make_lists("email")
+    counted = Counting(lists._pool)
+    pool: Any = counted
+    both = Suppressions(pool, GivenKeys(gateway.settings.vault_keys), "email")
+    mails = [(SARA,) if number % 2 else (f"m{number}@example.com",) for number in range(50)]
+    answers = await asyncio.gather(*(is_refused(both, gateway, *each) for each in mails))
+    assert answers == [each == (SARA,) for each in mails]
+    assert counted.queries <= 4, "one of all that wait, and one of those that came meanwhile"
+    before = counted.queries
+    for _ in range(10):
+        assert not await both.has_rules("others")
+    assert counted.queries == before
 
 
 async def test_leads_that_are_not_sealed_need_no_other_way(

@@ -140,8 +140,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
         executions = Executions(launcher, ExecutionStore(views, opener), starts, workflows, lookout)
         trail = _open_trail(stack, own)
         letters = Letters(LetterStore(views), launcher, intake, trail)
-        sealer = Sealer(credentials, keeper)
-        kits = LeadSealer(sealer, is_on=settings.seal_leads)
+        kits = LeadSealer(Sealer(credentials, keeper), is_on=settings.seal_leads)
         people = LeadStore(own, kits, opener)
         leads = Leads(people, Erasure(people, views), intake, settings.default_region, trail)
         graphs, jobs = GraphShelf(workflow_store), JobStore(own, JobSealer(kits))
@@ -154,7 +153,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             trail=trail,
             key_ring=KeyRing(keys, settings.api_key_pepper, trail),
             credentials=Credentials(credentials, keeper, direct, executions),
-            sending=Sending(SendingStore(own), sealer, settings.default_region),
+            sending=_build_sending(settings, own, Sealer(credentials, keeper)),
             workflows=workflows,
             leads=leads,
             starts=Starts(finder, graphs, launcher, trail),
@@ -184,6 +183,10 @@ def _open_trail(stack: AsyncExitStack, own: Database) -> Trail:
     trail = Trail(AuditStore(own, log_head))
     stack.callback(asyncio.create_task(trail.keep_chain()).cancel)
     return trail
+
+
+def _build_sending(settings: GatewaySettings, own: Database, sealer: Sealer) -> Sending:
+    return Sending(SendingStore(own), sealer, settings.default_region)
 
 
 def _build_webhooks(

@@ -29,9 +29,9 @@ class Connector(Generic[ParamsT, ResultT, ResourceT]):
     credential, without any other effect; it claims its attempt last, and what it raises is its
     outcome (docs/decisions/0030). `count_recipients` says how many are written to, for the caps of
     workspaces' days (docs/SENDING.md); its service's migrations make the table that counts them.
-    `recipients` gives their addresses as `mirsal_runtime.vault.address_index` compares them, for the
-    workspace's lists of whom it may write to: the connector's name is the channel. It is asked only
-    where a workspace has such lists, and raises what `send` would for what is no address.
+    `recipients` gives their addresses as `mirsal_runtime.vault.address_index` compares them, for
+    the workspace's lists of whom it may write to: the connector's name is the channel. It is asked
+    only where a workspace has such lists, and raises what `send` would for what is no address.
     """
 
     name: str

@@ -77,7 +77,7 @@ OF_ALL_WORKFLOWS: Final = frozenset(
     {Scope.CREDENTIALS_WRITE, Scope.AUDIT_READ, Scope.SENDING_WRITE}
 )
 """What concerns every workflow of a workspace, and so nobody who is held to some: an account put in
-place of another would get what the others send, and an address that is listed no more is written to by all."""
+place of another would get what the others send, and all write to an address that was listed."""
 
 _API: Final = "/api/automation"
 GUARDED: Final[Mapping[Route, Scope]] = {
