@@ -142,6 +142,18 @@ async def test_held_to_its_list_a_workspace_writes_to_nobody_else(
     assert len(simulator.messages) == 1
 
 
+async def test_what_was_sent_before_the_number_was_listed_stays_sent(
+    lists: Lists, rig: WorkerRig, simulator: WhatsAppSimulator
+) -> None:
+    await lists.begin(only_listed=False)
+    sent = command(lists.workspace, DENIED)
+    assert isinstance(await rig.run(sent), NodeSucceeded)
+    await lists.add(DENIED, "deny")
+    rig.deliver(sent)
+    assert isinstance(await rig.status_of(sent, count=2), NodeSucceeded)
+    assert len(simulator.messages) == 1
+
+
 async def test_who_has_no_rules_writes_to_everybody(
     rig: WorkerRig, simulator: WhatsAppSimulator
 ) -> None:

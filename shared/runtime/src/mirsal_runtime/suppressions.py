@@ -21,7 +21,7 @@ from mirsal_runtime.vault.sealing import SealBroken, data_key_context
 from mirsal_runtime.vault.settings import VaultSettings
 
 FRESH_SECONDS: Final = 3.0
-"""How late the first rule of a workspace may be: later ones count at once."""
+"""How late a policy, or the first address of a workspace, may count: later ones do at once."""
 AWAY_SECONDS: Final = 5.0
 MOST_KEYS: Final = 1_000
 MESSAGES_AT_ONCE: Final = 50
