@@ -67,9 +67,7 @@ async def save(
 
 async def hold(gateway: Gateway, channel: str, *, only_listed: bool) -> None:
     """Hold a channel to listed addresses, or no more."""
-    answer = await gateway.client.put(
-        f"{API}/sending/{channel}", json={"onlyListed": only_listed}
-    )
+    answer = await gateway.client.put(f"{API}/sending/{channel}", json={"onlyListed": only_listed})
     assert answer.status_code == 200, answer.text
 
 

@@ -170,9 +170,7 @@ async def test_nobody_is_written_to_while_the_lists_cannot_be_read(
     try:
         later = await rig.run(command("others", DENIED))
     finally:
-        await connection.execute(
-            revoke.replace("REVOKE", "GRANT").replace("FROM", "TO")
-        )
+        await connection.execute(revoke.replace("REVOKE", "GRANT").replace("FROM", "TO"))
         await connection.close()
     assert isinstance(later, NodeFailed)
     assert (later.kind, later.error.code) == ("throttled", "suppressions_unknown")

@@ -39,9 +39,7 @@ class Sending:
         self._sealer = sealer
         self._default_region = default_region
 
-    async def save(
-        self, caller: Principal, draft: SuppressionDraft, once: Once
-    ) -> SuppressionView:
+    async def save(self, caller: Principal, draft: SuppressionDraft, once: Once) -> SuppressionView:
         """The address as it is listed now; a 409 `Problem` where it is denied, and would not be."""
         address = self._read_address(draft)
         data_key_id, data_key = await self._open_key(caller.workspace)
@@ -83,9 +81,7 @@ class Sending:
     async def read(self, caller: Principal) -> SendingView:
         """The policies of both channels."""
         found = await self._store.read_policies(caller.workspace)
-        return SendingView(
-            email=found.get("email", _FREE), whatsapp=found.get("whatsapp", _FREE)
-        )
+        return SendingView(email=found.get("email", _FREE), whatsapp=found.get("whatsapp", _FREE))
 
     async def save_policy(
         self, caller: Principal, channel: Channel, draft: PolicyDraft
