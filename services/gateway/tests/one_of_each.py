@@ -3,8 +3,8 @@
 from typing import Final
 
 from services.gateway.tests.conftest import Gateway
-from services.gateway.tests.saved_credentials import save_credential
 from services.gateway.tests.listed_addresses import list_address
+from services.gateway.tests.saved_credentials import save_credential
 from services.gateway.tests.test_letters import add_letter
 from services.gateway.tests.test_reading import add_execution, add_run
 

@@ -75,13 +75,16 @@ async def is_refused(lists: Suppressions, gateway: Gateway, *recipients: str) ->
     """Whether a message to these is."""
     if not await lists.has_rules(gateway.workspace):
         return False
+    refusal = None
     try:
         await lists.check(gateway.workspace, recipients)
     except PermanentError as error:
-        assert error.code == "recipient_suppressed"
-        assert not [each for each in recipients if each in error.message]
-        return True
-    return False
+        refusal = error
+    if refusal is None:
+        return False
+    assert refusal.code == "recipient_suppressed"
+    assert not [each for each in recipients if each in refusal.message]
+    return True
 
 
 async def test_who_is_denied_is_refused_whatever_the_case(
