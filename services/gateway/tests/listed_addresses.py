@@ -22,6 +22,12 @@ async def save(owner: Gateway) -> tuple[httpx.Response, str]:
     return answer, answer.json()["suppressionId"]
 
 
+async def import_many(owner: Gateway) -> tuple[httpx.Response, str]:
+    items = [{"channel": "email", "address": f"i{number}@example.com"} for number in range(3)]
+    answer = await owner.client.post(f"{API}/suppressions/import", json={"items": items})
+    return answer, ""
+
+
 async def remove(owner: Gateway) -> tuple[httpx.Response, str]:
     suppression_id = await list_address(owner)
     return await owner.client.delete(f"{API}/suppression/{suppression_id}"), suppression_id
@@ -33,6 +39,7 @@ async def hold(owner: Gateway) -> tuple[httpx.Response, str]:
 
 DO = {
     ("POST", f"{API}/suppressions"): save,
+    ("POST", f"{API}/suppressions/import"): import_many,
     ("DELETE", f"{API}/suppression/{{suppressionId}}"): remove,
     ("PUT", f"{API}/sending/{{channel}}"): hold,
 }

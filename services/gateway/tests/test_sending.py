@@ -12,6 +12,7 @@ from gateway.auth.access import Role
 from gateway.repeats import HEADER
 from mirsal_runtime.failures import ActionRequired, PermanentError, ThrottledError
 from mirsal_runtime.postgres import open_pool
+from mirsal_runtime.queries import load_queries
 from mirsal_runtime.suppressions import FRESH_SECONDS, Suppressions
 from mirsal_runtime.vault.keys import GivenKeys, write_new_key
 from pydantic import SecretStr
@@ -21,6 +22,11 @@ from services.gateway.tests.listed_addresses import API
 
 SARA: Final = "sara@example.com"
 PHONE: Final = "+966501234567"
+WITH_WORKSPACE: Final = """
+SELECT attrelid::regclass::text AS name
+  FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+ WHERE attname = 'workspace' AND relkind = 'r' AND relnamespace = 'gateway'::regnamespace
+"""
 MakeLists = Callable[..., Awaitable[Suppressions]]
 
 
@@ -202,20 +208,76 @@ async def test_what_does_not_open_has_a_person_act(gateway: Gateway, make_lists:
     assert caught.value.code == "suppressions_unknown"
 
 
+async def test_rules_that_cannot_be_looked_up_anew_are_not_taken_for_the_last_known(
+    gateway: Gateway, make_lists: MakeLists
+) -> None:
+    await save(gateway, SARA)
+    now = 0.0
+    lists = await make_lists("email", clock=lambda: now)
+    assert not await is_refused(lists, gateway, "ali@example.com")
+    await lists._pool.close()
+    with pytest.raises(ThrottledError) as caught:
+        await is_refused(lists, gateway, "ali@example.com")
+    assert caught.value.code == "suppressions_unknown"
+    now += FRESH_SECONDS
+    with pytest.raises(ThrottledError):
+        await lists.has_rules("others")
+
+
+async def test_a_role_sees_its_own_channel_and_nobody_an_address(
+    gateway: Gateway, make_lists: MakeLists
+) -> None:
+    await save(gateway, SARA)
+    await save(gateway, PHONE)
+    seen = {
+        channel: [
+            await (await make_lists(channel))._pool.fetch(
+                f"SELECT * FROM gateway.{view} WHERE workspace = $1",  # noqa: S608 - ours
+                gateway.workspace,
+            )
+            for view in ("published_sending_policies", "published_suppressions")
+        ]
+        for channel in ("email", "whatsapp")
+    }
+    assert {channel: [len(rows) for rows in views] for channel, views in seen.items()} == {
+        "email": [1, 1],
+        "whatsapp": [1, 1],
+    }
+    assert seen["email"][1] != seen["whatsapp"][1]
+    assert list(seen["email"][1][0].keys()) == ["workspace", "kind", "address_index"]
+
+
+async def test_an_address_is_found_by_an_index_however_many_there_are(
+    gateway: Gateway, make_lists: MakeLists
+) -> None:
+    """The views are barriers: joined with what is wanted, all of a channel would be read."""
+    await save(gateway, SARA)
+    lists = await make_lists("email")
+    find = load_queries("mirsal_runtime", "suppressions.sql")["find"]
+    plan = await lists._pool.fetch(f"EXPLAIN {find}", [b"x", b"y"])
+    condition = next(row[0] for row in plan if "Index Cond" in row[0])
+    assert "(address_index = ANY" in condition
+
+
 async def test_no_answer_and_no_table_has_an_address(gateway: Gateway) -> None:
     owner = await gateway.add_key(gateway.workspace, role=Role.OWNER)
-    answers = [await save(gateway, SARA), await save(gateway, PHONE)]
+    answers = [await save(gateway, SARA, key="once"), await save(gateway, PHONE)]
     assert [each["masked"] for each in answers] == ["s…@example.com", "+966…67"]
     listed = (await gateway.client.get(f"{API}/suppressions")).json()
     assert listed == {"items": answers, "nextCursor": None}
     audit = await gateway.client.get(f"{API}/audit", headers={"x-api-key": owner})
-    rows = await gateway.sql.fetch(
-        "SELECT row_to_json(kept)::text AS text FROM gateway.suppressions AS kept"
-        " WHERE workspace = $1",
-        gateway.workspace,
-    )
-    assert len(rows) == 2
-    text = orjson.dumps([listed, audit.json()]).decode() + str([row["text"] for row in rows])
+    rows = [
+        row["text"]
+        for table in await gateway.sql.fetch(WITH_WORKSPACE)
+        for row in await gateway.sql.fetch(
+            f"SELECT row_to_json(kept)::text AS text FROM {table['name']} AS kept"  # noqa: S608 - ours
+            " WHERE workspace = $1",
+            gateway.workspace,
+        )
+    ]
+    assert sum("masked" in row for row in rows) == 2
+    assert len([row for row in rows if "suppression.saved" in row]) == 2
+    text = orjson.dumps([listed, audit.json()]).decode() + str(rows)
     for secret in ("sara", "966501234567", PHONE[4:-2]):
         assert secret not in text
 

@@ -11,6 +11,7 @@ _OWN: Final[Mapping[str, str]] = {
     for name in (
         "workflowId", "version", "runId", "executionId", "jobId", "letterId", "keyId",
         "webhookId", "deliveryId", "credentialId", "leadId", "suppressionId",
+        "channel",
     )
 }  # fmt: skip
 
@@ -59,8 +60,8 @@ TELLS: Final[Mapping[str, Ids]] = {
     "saveCredential": _tells("credentialId"),
     "listCredentials": _first("credentialId"),
     "checkCredential": _tells("executionId"),
-    "saveSuppression": _tells("suppressionId"),
-    "listSuppressions": _first("suppressionId"),
+    "saveSuppression": _tells("suppressionId", "channel"),
+    "listSuppressions": {**_first("suppressionId"), **_first("channel")},
 }
 """By the operation's id: what its answer tells, and so which calls may follow."""
 

@@ -100,9 +100,9 @@ def not_found(detail: str, faults: Sequence[Fault] = ()) -> Problem:
     return Problem(404, "not-found", "Not found", detail, faults=faults)
 
 
-def conflict(detail: str) -> Problem:
+def conflict(detail: str, faults: Sequence[Fault] = ()) -> Problem:
     """409: what is asked for does not fit how things are."""
-    return Problem(409, "conflict", "Conflict", detail)
+    return Problem(409, "conflict", "Conflict", detail, faults=faults)
 
 
 def moved_on(version: int) -> Problem:

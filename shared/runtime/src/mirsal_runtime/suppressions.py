@@ -119,9 +119,8 @@ class Suppressions:
         return asked
 
     async def _find(self, asked: Sequence[_Asked]) -> Sequence[Sequence[str | None]]:
-        pairs = {(each.workspace, index) for each in asked for index in each.indexes}
-        workspaces, indexes = zip(*pairs, strict=True)
-        rows = await self._pool.fetch(_SQL["find"], workspaces, indexes)
+        indexes = {index for each in asked for index in each.indexes}
+        rows = await self._pool.fetch(_SQL["find"], indexes)
         found = {(row["workspace"], row["address_index"]): row["kind"] for row in rows}
         return [[found.get((each.workspace, index)) for index in each.indexes] for each in asked]
 

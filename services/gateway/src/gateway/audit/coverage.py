@@ -44,6 +44,7 @@ CHANGES: Final[Mapping[Route, Action]] = {
     ("PUT", f"{_API}/credential/{{credentialId}}"): Action.CREDENTIAL_SAVED,
     ("DELETE", f"{_API}/credential/{{credentialId}}"): Action.CREDENTIAL_DELETED,
     ("POST", f"{_API}/suppressions"): Action.SUPPRESSION_SAVED,
+    ("POST", f"{_API}/suppressions/import"): Action.SUPPRESSIONS_IMPORTED,
     ("DELETE", f"{_API}/suppression/{{suppressionId}}"): Action.SUPPRESSION_REMOVED,
     ("PUT", f"{_API}/sending/{{channel}}"): Action.SENDING_SAVED,
 }

@@ -43,6 +43,7 @@ class Action(StrEnum):
     CREDENTIAL_SAVED = "credential.saved"
     CREDENTIAL_DELETED = "credential.deleted"
     SUPPRESSION_SAVED = "suppression.saved"
+    SUPPRESSIONS_IMPORTED = "suppressions.imported"
     SUPPRESSION_REMOVED = "suppression.removed"
     SENDING_SAVED = "sending.saved"
     WORKSPACE_LIMITED = "workspace.limited"

@@ -147,6 +147,7 @@ GUARDED: Final[Mapping[Route, Scope]] = {
     ("DELETE", f"{_API}/credential/{{credentialId}}"): Scope.CREDENTIALS_WRITE,
     ("POST", f"{_API}/credential/{{credentialId}}/check"): Scope.CREDENTIALS_WRITE,
     ("POST", f"{_API}/suppressions"): Scope.SENDING_WRITE,
+    ("POST", f"{_API}/suppressions/import"): Scope.SENDING_WRITE,
     ("GET", f"{_API}/suppressions"): Scope.SENDING_READ,
     ("DELETE", f"{_API}/suppression/{{suppressionId}}"): Scope.SENDING_WRITE,
     ("GET", f"{_API}/sending"): Scope.SENDING_READ,

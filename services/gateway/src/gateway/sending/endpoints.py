@@ -13,13 +13,16 @@ from gateway.paging import Page
 from gateway.repeats import REPEATABLE
 from gateway.replies import once_of, reply
 from gateway.sending.schemas import (
+    MOST_AT_ONCE,
     Channel,
     Kind,
     PolicyDraft,
     PolicyView,
     SendingView,
     SuppressionDraft,
+    SuppressionImport,
     SuppressionPage,
+    SuppressionsSaved,
     SuppressionView,
 )
 from gateway.services import actor_of, caller_of, services_of
@@ -63,6 +66,24 @@ async def save_suppression(request: Request) -> Response:
     draft = await read_model(request, SuppressionDraft)
     once = once_of(request, "save-suppression", draft.model_dump_json(by_alias=True).encode())
     return reply(await services_of(request).sending.save(actor_of(request), draft, once))
+
+
+@router.post(
+    "/suppressions/import",
+    summary="List many addresses",
+    description=f"Up to {MOST_AT_ONCE:,} in one call: all are listed as if each had a call of its "
+    "own, or none is. 422 names each that is no address or is there twice by its place in the "
+    "body, 409 each that is denied and would be allowed.",
+    openapi_extra={
+        **takes(SuppressionImport, {"items": [_DRAFT, _PHONE]}),
+        "parameters": [REPEATABLE],
+    },
+    responses={200: gives(SuppressionsSaved, {"saved": 2}), **refusals(408, 409, 413, 422)},
+)
+async def import_suppressions(request: Request) -> Response:
+    draft = await read_model(request, SuppressionImport)
+    once = once_of(request, "import-suppressions", draft.model_dump_json(by_alias=True).encode())
+    return reply(await services_of(request).sending.import_many(actor_of(request), draft, once))
 
 
 @router.get(

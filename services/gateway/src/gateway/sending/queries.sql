@@ -9,11 +9,33 @@ WITH ruled AS (
 INSERT INTO suppressions AS old
        (id, workspace, channel, kind, address_index, masked, reason, created_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $9)
-ON CONFLICT (workspace, channel, address_index) DO UPDATE
+ON CONFLICT (address_index, workspace, channel) DO UPDATE
    SET kind = excluded.kind,
        reason = excluded.reason
  WHERE old.kind = 'allow' OR excluded.kind = 'deny'
 RETURNING id, channel, kind, masked, reason, created_by, created_at;
+
+-- name: save_many
+-- As `save`, in an order in which two imports wait for each other once. What did not come back is
+-- denied.
+WITH ruled AS (
+    INSERT INTO sending_policies (workspace, channel, data_key)
+    SELECT DISTINCT $1::text, channel, $7::uuid
+      FROM unnest($2::text[]) AS given (channel)
+     ORDER BY channel
+        ON CONFLICT (workspace, channel) DO NOTHING
+)
+INSERT INTO suppressions AS old
+       (id, workspace, channel, kind, address_index, masked, reason, created_by)
+SELECT gen_random_uuid(), $1, given.*, $8
+  FROM unnest($2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[])
+       AS given (channel, kind, address_index, masked, reason)
+ ORDER BY given.address_index
+ON CONFLICT (address_index, workspace, channel) DO UPDATE
+   SET kind = excluded.kind,
+       reason = excluded.reason
+ WHERE old.kind = 'allow' OR excluded.kind = 'deny'
+RETURNING address_index;
 
 -- name: find
 SELECT id, channel, kind, masked, reason, created_by, created_at

@@ -1,7 +1,7 @@
 """The bodies of the calls about whom a workspace may write to. No address goes out whole."""
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from gateway.shapes import Answer, Question
 
 Channel: TypeAlias = Literal["email", "whatsapp"]
 Kind: TypeAlias = Literal["deny", "allow"]
+MOST_AT_ONCE: Final = 1_000
 
 
 class SuppressionDraft(Question):
@@ -31,8 +32,20 @@ class SuppressionDraft(Question):
     ] = None
 
 
+class SuppressionImport(Question):
+    """Addresses that are listed together, or not at all."""
+
+    items: Annotated[list[SuppressionDraft], Field(min_length=1, max_length=MOST_AT_ONCE)]
+
+
+class SuppressionsSaved(Answer):
+    """How many addresses are listed as the call says."""
+
+    saved: int
+
+
 class SuppressionView(Answer):
-    """A listed address; `masked` is what may be seen of it."""
+    """A listed address; `masked` is what may be seen of it. Who listed it first, and when."""
 
     suppression_id: str
     channel: Channel

@@ -1,5 +1,8 @@
 """What callers may do about whom their workspace writes to."""
 
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -22,11 +25,15 @@ from gateway.sending.schemas import (
     PolicyView,
     SendingView,
     SuppressionDraft,
+    SuppressionImport,
     SuppressionPage,
+    SuppressionsSaved,
     SuppressionView,
 )
 from gateway.sending.store import NewSuppression, SendingStore
 
+TURN: Final = 50
+"""After so many addresses of an import the other callers have their turn."""
 _FREE: Final = PolicyView(only_listed=False, updated_by=None, updated_at=None)
 log = structlog.get_logger(__name__)
 
@@ -56,6 +63,38 @@ class Sending:
         if saved is None:
             raise conflict("The address is denied: remove that first, if whoever has it agreed.")
         return saved
+
+    async def import_many(
+        self, caller: Principal, draft: SuppressionImport, once: Once
+    ) -> SuppressionsSaved:
+        """How many are listed now. A `Problem` with the place of each that cannot be, and then
+        none of them is: 422, and 409 for what is denied and would not be."""
+        data_key_id, data_key = await self._open_key(caller.workspace)
+        key = derive_index_key(data_key)
+        new: dict[bytes, NewSuppression] = {}
+        faults: list[Fault] = []
+        for place, each in enumerate(draft.items):
+            if place % TURN == 0:
+                await asyncio.sleep(0)
+            try:
+                address = read_address(each.channel, each.address, self._default_region)
+            except ValueError as error:
+                faults.append(Fault(str(error), f"/items/{place}/address"))
+                continue
+            index = index_address(key, each.channel, address)
+            if index in new:
+                faults.append(Fault("is listed twice", f"/items/{place}/address"))
+            masked = mask_address(each.channel, address)
+            new[index] = NewSuppression(
+                each.channel, each.kind, index, masked, each.reason, data_key_id
+            )
+        if faults:
+            raise invalid(faults)
+        with suppress(Repeated):
+            denied = await self._store.save_many(list(new.values()), origin_of(caller), once)
+            if denied:
+                raise _refuse(denied)
+        return SuppressionsSaved(saved=len(draft.items))
 
     async def list_suppressions(
         self, caller: Principal, channel: Channel | None, kind: Kind | None, asked: Asked
@@ -106,6 +145,11 @@ class Sending:
         except (KeysUnusable, KeyUnknown, SealBroken, OSError, TimeoutError) as error:
             log.error("vault_unusable", workspace=workspace, error=error)
             raise unavailable("The vault cannot index anything at the moment.") from None
+
+
+def _refuse(denied: Sequence[int]) -> Problem:
+    faults = [Fault("is denied: remove that first", f"/items/{place}/kind") for place in denied]
+    return conflict("Addresses are denied, and nothing was listed.", faults)
 
 
 def _missing() -> Problem:

@@ -1,5 +1,6 @@
 """The tables `suppressions` and `sending_policies`; of an address only its index comes here."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,11 +9,11 @@ import asyncpg
 from mirsal_runtime.queries import load_queries
 
 from gateway.audit.entries import Action, Describe, Entry, Origin
-from gateway.audit.store import change
+from gateway.audit.store import change, record
 from gateway.paging import Asked, BothWays
-from gateway.repeats import Once
+from gateway.repeats import Once, Repeated, claim
 from gateway.sending.schemas import Channel, Kind, PolicyView, SuppressionView
-from gateway.store import Database
+from gateway.store import Database, Transaction
 
 _SQL = load_queries("gateway.sending")
 _LIST = BothWays.of(_SQL["list"])
@@ -50,6 +51,42 @@ class SendingStore:
             once=once,
         )  # fmt: skip
         return _view(rows[0]) if rows else None
+
+    async def save_many(
+        self, new: Sequence[NewSuppression], origin: Origin, once: Once
+    ) -> list[int]:
+        """The places of those that are denied and stay so; then none of them is listed.
+
+        No address is there twice. Raises `Repeated`.
+        """
+
+        *columns, (data_key, *_) = (list(column) for column in zip(*new, strict=True))
+        kinds = Counter(each.kind for each in new)
+
+        async def work(transaction: Transaction) -> Repeated | None:
+            repeated = await claim(transaction, once)
+            if repeated is not None:
+                return repeated
+            rows = await transaction.fetch(
+                _SQL["save_many"], origin.workspace, *columns, data_key, origin.name
+            )
+            listed = {row["address_index"] for row in rows}
+            denied = [n for n, each in enumerate(new) if each.address_index not in listed]
+            if denied:
+                raise _DeniedError(denied)
+            await record(
+                transaction,
+                Entry(origin, Action.SUPPRESSIONS_IMPORTED, str(once.id), after={**kinds}),
+            )
+            return None
+
+        try:
+            repeated = await self._database.transact_in(origin.workspace, work)
+        except _DeniedError as error:
+            return error.places
+        if repeated is not None:
+            raise repeated
+        return []
 
     async def find(
         self, workspace: str, channel: Channel, address_index: bytes
@@ -106,6 +143,14 @@ class SendingStore:
             workspace, channel, only_listed, data_key, origin.name,
         )  # fmt: skip
         return _policy(row)
+
+
+class _DeniedError(Exception):
+    """Takes back all that the call listed, and the claim of its key."""
+
+    def __init__(self, places: list[int]) -> None:
+        super().__init__(len(places))
+        self.places = places
 
 
 def _view(row: asyncpg.Record) -> SuppressionView:

@@ -24,7 +24,7 @@ CREATE TABLE suppressions (
     reason text,
     created_by text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (workspace, channel, address_index),
+    UNIQUE (address_index, workspace, channel),
     FOREIGN KEY (workspace, channel) REFERENCES sending_policies
 );
 COMMENT ON COLUMN suppressions.address_index IS
