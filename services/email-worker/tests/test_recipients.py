@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from email_worker.accounts import find_recipients
 from email_worker.main import connector
 from email_worker.message import recipients_of
 from email_worker.params import EmailParams
@@ -40,3 +41,4 @@ def test_recipients_are_as_lists_compare_them(
 ) -> None:
     params = EmailParams.model_validate({"subject": "s", "body": "b", **config})
     assert recipients_of(params) == addresses
+    assert connector.recipients is find_recipients

@@ -31,7 +31,7 @@ async def become_owner(gateway: Gateway) -> dict[str, str]:
     """Something of everything, and a caller who may do all; the ids."""
     key = await gateway.add_key(gateway.workspace, role=Role.OWNER)
     gateway.client.headers["x-api-key"] = key
-    return {**await make_one_of_each(gateway), "version": "1"}
+    return {**await make_one_of_each(gateway), "version": "1", "channel": "email"}
 
 
 async def test_every_call_refuses_what_it_does_not_know(gateway: Gateway, calls: Calls) -> None:

@@ -50,7 +50,7 @@ def bodies() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
 
 
 BODIES: Final = list(bodies())
-OURS: Final = {"workflowId": "welcome", "leadId": "ahmed"}
+OURS: Final = {"workflowId": "welcome", "leadId": "ahmed", "channel": "email"}
 
 
 def find_open(schema: Any, at: str, seen: frozenset[str] = frozenset()) -> Iterator[str]:
