@@ -86,11 +86,15 @@ async def test_a_workflow_that_is_not_granted_is_as_if_it_were_not(owner: Gatewa
 async def test_who_is_held_to_some_workflows_changes_nothing_that_all_use(owner: Gateway) -> None:
     """Whose account takes the place of another's gets what all workflows send by it."""
     account = {"account": {"type": "smtp", "host": "smtp.example.com", "from": "a@b.example"}}
+    address = {"channel": "email", "address": "sara@example.com"}
     calls: list[tuple[str, str, Any]] = [
         ("PUT", "/api/automation/credential/support", account),
         ("POST", "/api/automation/credential/support/check", None),
         ("DELETE", "/api/automation/credential/support", None),
         ("GET", "/api/automation/audit", None),
+        ("POST", "/api/automation/suppressions", address),
+        ("POST", "/api/automation/suppressions/import", {"items": [address]}),
+        ("PUT", "/api/automation/sending/email", {"onlyListed": True}),
     ]
     key = await owner.add_key(owner.workspace, role=Role.OWNER, workflow_ids=["mine"])
     for method, path, body in calls:
