@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +14,9 @@ from gateway.paging import Asked, BothWays
 from gateway.repeats import Once, Repeated, claim
 from gateway.sending.schemas import Channel, Kind, PolicyView, SuppressionView
 from gateway.store import Database, Transaction
+
+if TYPE_CHECKING:
+    from mirsal_contracts.message import JsonObject
 
 _SQL = load_queries("gateway.sending")
 _LIST = BothWays.of(_SQL["list"])
@@ -61,7 +64,7 @@ class SendingStore:
         """
 
         *columns, (data_key, *_) = (list(column) for column in zip(*new, strict=True))
-        kinds = Counter(each.kind for each in new)
+        kinds: JsonObject = {**Counter[str](each.kind for each in new)}
 
         async def work(transaction: Transaction) -> Repeated | None:
             repeated = await claim(transaction, once)
@@ -74,10 +77,8 @@ class SendingStore:
             denied = [n for n, each in enumerate(new) if each.address_index not in listed]
             if denied:
                 raise _DeniedError(denied)
-            await record(
-                transaction,
-                Entry(origin, Action.SUPPRESSIONS_IMPORTED, str(once.id), after={**kinds}),
-            )
+            entry = Entry(origin, Action.SUPPRESSIONS_IMPORTED, str(once.id), after=kinds)
+            await record(transaction, entry)
             return None
 
         try:
