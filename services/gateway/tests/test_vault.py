@@ -13,6 +13,7 @@ from mirsal_contracts.commands import RunNode
 from mirsal_contracts.credentials import Account, CredentialType, SmtpAccount
 from mirsal_runtime.failures import ActionRequired, PermanentError, ThrottledError
 from mirsal_runtime.postgres import open_pool
+from mirsal_runtime.queries import load_queries
 from mirsal_runtime.vault.accounts import Accounts
 from mirsal_runtime.vault.keys import GivenKeys, write_new_key
 from mirsal_runtime.vault.reading import STALE_SECONDS, Vault
@@ -165,6 +166,33 @@ async def test_a_connector_sees_its_own_type_only(owner: Gateway, reader: Reader
     ) as others:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await others.fetchval(view, owner.workspace)
+
+
+async def test_an_account_is_found_by_an_index_however_many_there_are(reader: Reader) -> None:
+    """The view is a barrier: joined with what is wanted, all of a type would be read."""
+    await reader.open("smtp")
+    look = load_queries("mirsal_runtime.vault")["look"]
+    plan = await reader.pool.fetch(f"EXPLAIN {look}", ["here"], ["support", "sales"], "smtp")
+    condition = next(row[0] for row in plan if "Index Cond" in row[0])
+    assert "(workspace = ANY" in condition
+    assert "(credential_id = ANY" in condition
+
+
+async def test_two_workspaces_names_are_not_mixed_up(owner: Gateway, reader: Reader) -> None:
+    """Asked for one of each, the vault is given the two others as well."""
+    there = await owner.add_key("elsewhere", role=Role.OWNER)
+    for name in ("support", "sales"):
+        await put(owner, name, f"{name} here")
+        answer = await owner.client.put(
+            f"{PATH}{name}", json=smtp(f"{name} there"), headers={"x-api-key": there}
+        )
+        assert answer.status_code == 201
+    vault = await reader.open("smtp")
+    found = await asyncio.gather(
+        vault.open(owner.workspace, "support"), vault.open("elsewhere", "sales")
+    )
+    passwords = [password_of(each.account) for each in found]
+    assert passwords == ["support here", "sales there"]
 
 
 async def test_what_was_moved_does_not_open(owner: Gateway, reader: Reader) -> None:
