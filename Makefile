@@ -4,7 +4,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz up down status logs clean lint bench chaos rolling release guests setup validate-deploy dry-run images smoke
+.PHONY: help demo test fuzz fuzz-expressions up down status logs clean lint bench chaos rolling release guests setup validate-deploy dry-run images smoke
 
 demo: setup ## 200 leads through e-mail, WhatsApp and a sheet on real servers, and what arrived
 	@$(VENV_PYTHON) -m mirsal_testing.demo $(ARGS)
@@ -52,6 +52,9 @@ chaos: setup ## every process killed under load, for longer than in `make test`
 fuzz: setup ## thousands of calls that the OpenAPI document suggests, and sequences of them
 	@MIRSAL_FUZZ_EXAMPLES=$${MIRSAL_FUZZ_EXAMPLES:-30} $(VENV_PYTHON) -m pytest -s services/gateway/tests/test_fuzz.py $(ARGS)
 
+fuzz-expressions: setup ## templates, conditions and readers of texts under a coverage-guided fuzzer, 10 minutes each
+	@MIRSAL_FUZZ_SECONDS=$${MIRSAL_FUZZ_SECONDS:-600} $(VENV_PYTHON) -m pytest -s tests/fuzz $(ARGS)
+
 rolling: setup ## the last release and this version replace each other under load, in many orders
 	@MIRSAL_ROLLS=$${MIRSAL_ROLLS:-4} $(VENV_PYTHON) -m pytest -s tests/chaos/test_rolling_deploy.py $(ARGS)
 
@@ -70,4 +73,4 @@ setup: ## install what all other commands need (they do it themselves)
 
 help:
 	@echo "Mirsal. Commands:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
