@@ -161,6 +161,14 @@ def _processes() -> list[Panel]:
             ),
         ),
         lines(
+            "Runs refused: too many of the workspace under way",
+            "ops",
+            (
+                "sum by (workspace) (rate(mirsal_runs_refused_total[$__rate_interval]))",
+                "{{workspace}}",
+            ),
+        ),
+        lines(
             "Spans lost",
             "ops",
             (

@@ -6,8 +6,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from gateway.health.flow import Flow
 from gateway.health.metrics_text import collect_metrics
-from gateway.health.recent import Recent
 from gateway.health.store import Total
+from gateway.recent import Recent
 from mirsal_contracts.topics import NODE_COMMANDS_EMAIL_V1, NODE_COMMANDS_GOOGLE_SHEETS_V1
 from mirsal_runtime.depths import Depth
 from mirsal_runtime.label_bounds import OTHER, LabelBound
@@ -202,3 +202,7 @@ async def test_many_ask_and_one_looks() -> None:
     answers = await asyncio.gather(*(recent.get() for _ in range(5)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [ValueError] * 5
     assert await recent.get() == 3
+    slow = Recent(look, seconds=0.0, rest=100)
+    assert await slow.get() == 4
+    await asyncio.sleep(0.05)
+    assert await slow.get() == 4, "it rests 100 times the 10 ms that it took"

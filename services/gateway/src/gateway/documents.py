@@ -48,7 +48,8 @@ _TEXTS: Final[Mapping[int, str]] = {
     413: "The body, or what would have to be published, is too large.",
     415: "The body's media type is not one of those that are read.",
     422: "The body or a parameter is wrong; `errors` says where.",
-    429: "Over the rate limit.",
+    429: "Over the rate limit; or, as `too-many-runs`, a start or retry beyond the runs that the "
+    "workspace may have under way.",
     503: "A server is away: nothing was promised. Try again after Retry-After seconds.",
 }
 _EXAMPLES: Final[Mapping[int, tuple[str, str]]] = {

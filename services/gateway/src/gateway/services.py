@@ -53,6 +53,7 @@ from gateway.leads.store import LeadStore
 from gateway.letters.service import Letters
 from gateway.letters.store import LetterStore
 from gateway.publishing import Intake
+from gateway.runs.bound import RunBound
 from gateway.runs.launch import Launcher
 from gateway.runs.service import FactFinder, Runs, Starts
 from gateway.runs.store import RunStore, StartStore
@@ -121,21 +122,19 @@ def actor_of(request: Request) -> Principal:
 async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
     """Everything, ready to serve; servers that are away show at the first call."""
     async with AsyncExitStack() as stack:
-        size = settings.database_connections
-        own = await stack.enter_async_context(open_database(settings, purpose="own", size=size))
-        # A lock on the orchestrator's tables must not use up the connections that starts need.
-        few = max(2, size // 2)
-        views = await stack.enter_async_context(open_database(settings, purpose="views", size=few))
+        own, views = await _open_pools(stack, settings)
         intake, limiter = _open_servers(stack, settings)
         starts, keeper = StartStore(own), GivenKeys(settings.vault_keys, settings.vault_keys_file)
         opener = Opener(own, keeper)
-        launcher = Launcher(IdIssuer(settings.id_secret), starts, intake, opener)
+        run_store = RunStore(views, opener)
+        bound = RunBound(settings.workspace_runs, run_store.count_under_way)
+        launcher = Launcher(IdIssuer(settings.id_secret), starts, intake, opener, bound)
         finder = FactFinder(starts)
         workflow_store, credentials = WorkflowStore(own), CredentialStore(own)
         accounts = AccountRules(credentials, Sharing.parse(settings.shared_accounts))
         workflows = Workflows(workflow_store, accounts)
         lookout, feed = _open_watch(stack, WatchStore(views))
-        runs = Runs(launcher, RunStore(views, opener), starts, lookout)
+        runs = Runs(launcher, run_store, starts, lookout)
         direct = DirectCalls(finder, launcher, accounts)
         executions = Executions(launcher, ExecutionStore(views, opener), starts, workflows, lookout)
         trail = _open_trail(stack, own)
@@ -168,6 +167,18 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             feed=feed,
             health=_build_health(settings, own, views, limiter),
         )
+
+
+async def _open_pools(
+    stack: AsyncExitStack, settings: GatewaySettings
+) -> tuple[Database, Database]:
+    """The ways to the gateway's own tables and to others' views."""
+    size = settings.database_connections
+    own = await stack.enter_async_context(open_database(settings, purpose="own", size=size))
+    # A lock on the orchestrator's tables must not use up the connections that starts need.
+    few = max(2, size // 2)
+    views = await stack.enter_async_context(open_database(settings, purpose="views", size=few))
+    return own, views
 
 
 def _open_servers(stack: AsyncExitStack, settings: GatewaySettings) -> tuple[Intake, RateLimiter]:

@@ -14,6 +14,7 @@ from gateway.auth.tokens import Algorithm
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 SECRET_CHARACTERS = 32
+MOST_RUNS = 100_000
 
 
 class GatewaySettings(OutboundSettings):
@@ -43,6 +44,12 @@ class GatewaySettings(OutboundSettings):
 
     bad_keys_per_minute: Annotated[int, Field(ge=0)] = 20
     """Wrong keys or tokens a minute and client address, before they are 429; 0 is no limit."""
+
+    workspace_runs: dict[str, Annotated[int, Field(ge=0, le=MOST_RUNS)]] = Field(
+        default_factory=dict
+    )
+    """How many runs workspaces may have under way, as in `{"*": 1000, "trial": 5}`; `*` are those
+    that are not named, which else have no bound (docs/SENDING.md)."""
 
     jwt_jwks: str = ""
     """URL (https, or http of this machine) or path of the key set of who issues Bearer tokens; no

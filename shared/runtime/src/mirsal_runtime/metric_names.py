@@ -12,6 +12,7 @@ MetricName: TypeAlias = Literal[
     # The gateway.
     "mirsal_request_seconds",
     "mirsal_requests_shed_total",
+    "mirsal_runs_refused_total",
     "mirsal_rate_limiter_alone",
     "mirsal_key_set_failures_total",
     # Consumption.
@@ -70,6 +71,7 @@ OWNERS: Final[Mapping[MetricName, frozenset[Part]]] = {
     "automation_queue_size": _ORCHESTRATOR,
     "mirsal_request_seconds": _GATEWAY,
     "mirsal_requests_shed_total": _GATEWAY,
+    "mirsal_runs_refused_total": _GATEWAY,
     "mirsal_rate_limiter_alone": _GATEWAY,
     "mirsal_key_set_failures_total": _GATEWAY,
     "mirsal_consumer_lag_records": _CONSUMERS,

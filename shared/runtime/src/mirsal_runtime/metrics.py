@@ -68,6 +68,11 @@ REQUEST_SECONDS = _histogram(
 REQUESTS_SHED = _counter(
     "mirsal_requests_shed_total", "Calls answered 503 because too many were under way.", ()
 )
+RUNS_REFUSED = _counter(
+    "mirsal_runs_refused_total",
+    "Runs that were not started because the workspace had too many under way.",
+    ("workspace",),
+)
 RATE_LIMITER_ALONE = _gauge(
     "mirsal_rate_limiter_alone", "1 while this gateway counts calls without Valkey."
 )

@@ -1,7 +1,7 @@
 """Handing on what people want of runs, once what they see allows it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,8 +16,9 @@ from gateway.controls.wishes import MakeWish, publish_wishes, write_wish
 from gateway.problems import Problem, conflict, not_found
 from gateway.publishing import Intake
 from gateway.runs.launch import Call, Claimed, Deadlines, Launcher
-from gateway.runs.schemas import FINAL_RUNS, RunView
+from gateway.runs.schemas import FINAL_RUNS
 from gateway.runs.service import RUN_PATH, Runs
+from gateway.runs.store import RevisedRun
 from gateway.store import DatabaseUnavailable
 
 LONGEST_REST: Final = timedelta(days=7)
@@ -48,7 +49,8 @@ class Controls:
     async def cancel(self, call: Call, run_id: str) -> ControlAccepted:
         """Have the run end."""
 
-        def refuse(run: RunView) -> Problem | None:
+        async def refuse(found: RevisedRun) -> Problem | None:
+            run = found.view
             return conflict(f"The run is {run.status}.") if run.status in FINAL_RUNS else None
 
         return await self._control_run(
@@ -56,18 +58,22 @@ class Controls:
         )
 
     async def retry(self, call: Call, run_id: str) -> ControlAccepted:
-        """Have the run go on from what failed or was cancelled."""
+        """Have the run go on from what failed or was cancelled: it takes a place as a new one."""
+        bound, workspace = self._launcher.bound, call.caller.workspace
 
-        def refuse(run: RunView) -> Problem | None:
+        async def refuse(found: RevisedRun) -> Problem | None:
+            run = found.view
             if run.status not in {"failed", "cancelled"}:
                 return conflict(f"The run is {run.status}: only a failed or cancelled one goes on.")
             if run.ended_at is not None and run.ended_at < datetime.now(UTC) - LONGEST_REST:
                 return conflict(f"The run ended more than {LONGEST_REST.days} days ago.")
-            return None
+            return await bound.refuse(workspace, {run.run_id: found.revision})
 
-        return await self._control_run(
+        accepted = await self._control_run(
             call, run_id, refuse, Action.RUN_RETRIED, lambda ids: RetryRun(**ids)
         )
+        bound.keep(workspace, [accepted.run_id])
+        return accepted
 
     async def decide(self, call: Call, execution_id: str, wanted: Decide) -> ControlAccepted:
         """Say what became of an execution that rests."""
@@ -107,17 +113,18 @@ class Controls:
         self,
         call: Call,
         run_id: str,
-        refuse: Callable[[RunView], Problem | None],
+        refuse: Callable[[RevisedRun], Awaitable[Problem | None]],
         action: Action,
         make: MakeWish,
     ) -> ControlAccepted:
         deadlines = Deadlines.from_now()
         try:
             async with asyncio.timeout_at(deadlines.read):
-                run = await self._runs.read(call.caller, run_id)
+                found = await self._runs.read_revised(call.caller, run_id)
+                run = found.view
                 if not call.caller.may_use(run.workflow_id or ""):
                     raise conflict("The run has no row yet that says of which workflow it is.")
-                claimed = await self._claim(call, refuse(run))
+                claimed = await self._claim(call, await refuse(found))
         except TimeoutError as error:
             raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
         control_id = self._name(call, claimed)

@@ -13,7 +13,6 @@ from mirsal_runtime.label_bounds import LabelBound
 
 from gateway.health.flow import Flow, Rates
 from gateway.health.metrics_text import collect_metrics
-from gateway.health.recent import Recent
 from gateway.health.schemas import (
     ConnectorStatus,
     Dependency,
@@ -24,6 +23,7 @@ from gateway.health.schemas import (
 from gateway.health.store import Total, TotalStore
 from gateway.letters.store import LetterStore
 from gateway.problems import unavailable
+from gateway.recent import Recent
 from gateway.settings import GatewaySettings
 from gateway.store import DatabaseUnavailable
 

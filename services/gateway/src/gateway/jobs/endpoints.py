@@ -99,7 +99,8 @@ async def import_leads_as_job(request: Request) -> Response:
     "/workflow/{workflowId}/runs",
     summary="Start a workflow for many leads as a job",
     description="The version that is newest now, for up to 20,000 leads. Leads that do not exist "
-    "are the job's faults; each other gets one run, whatever happens to the gateways.",
+    "are the job's faults; each other gets one run, whatever happens to the gateways. Where the "
+    "workspace may not have so many under way, the job waits for room.",
     **_describe(403, **takes(StartRuns, {"leadIds": ["ahmed", "sara"], "input": {}})),
 )
 async def start_runs_as_job(

@@ -59,8 +59,8 @@ SELECT line, number, pointer, message
  ORDER BY line ASC, number ASC
  LIMIT $5;
 
--- The leads for which a job of starts has started a run: of the parts that are done with, all that
--- are no faults.
+-- The leads for which a job of starts has started a run: of the parts, and of the leads of the one
+-- that is under way, that are done with, all that are no faults.
 -- name: list_started
 SELECT line, lead_id
   FROM (SELECT (part.first + given.position)::integer AS line, given.lead_id
@@ -72,9 +72,11 @@ SELECT line, lead_id
                 END) WITH ORDINALITY AS given (lead_id, position)
          WHERE jobs.workspace = $1
            AND jobs.id = $2
-           AND part.number < CASE WHEN jobs.kind = 'runs_start'
-                                  THEN nullif(jobs.place, '')::integer
-                              END) AS leads
+           AND (part.number, given.position) <= (
+               CASE WHEN jobs.kind = 'runs_start'
+                    THEN nullif(split_part(jobs.place, '/', 1), '')::integer
+                END,
+               coalesce(nullif(split_part(jobs.place, '/', 2), ''), '0')::integer)) AS leads
  WHERE (line) > ($3::bigint)
    AND NOT EXISTS (SELECT FROM job_faults WHERE job_id = $2 AND job_faults.line = leads.line)
  ORDER BY line ASC
@@ -135,6 +137,12 @@ SELECT id FROM step;
 
 -- name: release_job
 UPDATE jobs SET lease = NULL, leased_until = NULL
+ WHERE workspace = $1 AND id = $2 AND lease = $3 AND status = 'running';
+
+-- name: postpone_job
+UPDATE jobs
+   SET lease = NULL, leased_until = now() + $4::interval,
+       expires_at = greatest(expires_at, now() + $5::interval)
  WHERE workspace = $1 AND id = $2 AND lease = $3 AND status = 'running';
 
 -- name: fail_job

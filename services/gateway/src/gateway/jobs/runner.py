@@ -83,6 +83,9 @@ class JobRunner:
                     told = job._replace(traceparent=span.traceparent)
                     step = await self._works.of(job.kind).take_step(told)
                     describe_step(span, step)
+                if step.waits:
+                    await self._store.postpone(job, lease)
+                    return True
                 has_advanced = await self._store.advance(job, lease, step)
             except DatabaseUnavailable:
                 raise

@@ -4,7 +4,7 @@ import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
@@ -28,7 +28,7 @@ from gateway.jobs.schemas import (
     ReplayLetters,
     StartRuns,
 )
-from gateway.jobs.store import MOST_OPEN, Job, JobFilter, JobStore, Part
+from gateway.jobs.store import LASTS, MOST_OPEN, Job, JobFilter, JobStore, Part
 from gateway.jobs.work import CSV
 from gateway.paging import START, Asked, Cursor, cut_page
 from gateway.problems import Fault, Problem, access_denied, conflict, invalid, not_found
@@ -44,7 +44,6 @@ from gateway.runs.store import StartQuestion
 from gateway.store import DatabaseUnavailable
 
 JOB_PATH: Final = "/api/automation/job/"
-JOB_LASTS: Final = timedelta(hours=1)
 RECEIVE_SECONDS: Final = 600.0
 """All of an import's body must have come within this time."""
 LEADS_A_PART: Final = 200
@@ -200,7 +199,7 @@ class Jobs:
     ) -> JobAccepted:
         try:
             first = await self._store.queue(
-                job, call.key, digest, total, request, JOB_LASTS, origin_of(call.caller)
+                job, call.key, digest, total, request, LASTS, origin_of(call.caller)
             )
         except TimeoutError as error:
             raise slow() from error

@@ -21,6 +21,9 @@ _LIST_STARTED = BothWays.of(_SQL["list_started"])
 _LIST, _LIST_FAULTS = BothWays.of(_SQL["list_jobs"]), BothWays.of(_SQL["list_faults"])
 LEASE = timedelta(seconds=8)
 RECEIVED_WITHIN = timedelta(minutes=15)
+LASTS = timedelta(hours=1)
+"""A job has so long, from its call or from when it last waited for room."""
+ROOM_PAUSE = timedelta(seconds=2)
 MOST_OPEN = 100
 """Jobs of a workspace that have not ended."""
 KEPT = timedelta(days=7)
@@ -52,7 +55,8 @@ class Part(NamedTuple):
 class Step(NamedTuple):
     """What one step came to: the next place, and the counts and faults since the last.
 
-    `part` is the number of the part that is done with, or -1.
+    `part` is the number of the part that is done with, or -1. `waits`: there is no room for more,
+    for which no job's time is over.
     """
 
     place: str
@@ -63,6 +67,7 @@ class Step(NamedTuple):
     created: int = 0
     updated: int = 0
     faults: Sequence[JobFault] = ()
+    waits: bool = False
 
 
 class JobFilter(NamedTuple):
@@ -251,6 +256,12 @@ class JobStore:
         """Let others go on with it."""
         await self._database.fetch_in(
             job.workspace, _SQL["release_job"], job.workspace, job.id, lease
+        )
+
+    async def postpone(self, job: Job, lease: UUID) -> None:
+        """Have it go on in `ROOM_PAUSE`; others have their turns."""
+        await self._database.fetch_in(
+            job.workspace, _SQL["postpone_job"], job.workspace, job.id, lease, ROOM_PAUSE, LASTS
         )
 
     async def fail(self, job: Job, lease: UUID, error: JsonObject) -> None:

@@ -12,7 +12,7 @@ from mirsal_contracts.message import JsonObject
 from mirsal_runtime import telemetry
 
 from gateway.auth.schemas import Principal
-from gateway.issued_ids import STEM_BYTES, derive_stem
+from gateway.issued_ids import STEM_BYTES
 from gateway.jobs.schemas import JobFault, JobKind, ReplayLetters
 from gateway.jobs.store import Job, JobStore, Step
 from gateway.leads.bulk import CsvReader, NdjsonReader, Reader
@@ -74,7 +74,7 @@ def _reader_of(request: JsonObject, before: int) -> Reader:
 
 
 class StartRuns:
-    """Starts the runs of the next part's leads."""
+    """Starts the runs of the next part's leads, or of as many of them as there is room for."""
 
     def __init__(
         self, store: JobStore, starts: StartStore, graphs: GraphShelf, launcher: Launcher
@@ -86,31 +86,45 @@ class StartRuns:
 
     async def take_step(self, job: Job) -> Step:
         """As `Work.take_step`."""
-        number = int(job.place or 0)
+        number, offset = _read_place(job.place)
         part = await self._store.read_part(job, number)
         if part is None:
             return Step(job.place, is_last=True)
-        lead_ids: list[str] = orjson.loads(part.body)
+        left: list[str] = orjson.loads(part.body)[offset:]
+        lead_ids = left[: await self._take_places(job, left)]
+        if not lead_ids:
+            return Step(job.place, is_last=False, waits=True)
+        first, is_done = part.first + offset, len(lead_ids) == len(left)
         question = StartQuestion(job.workspace, job.workflow_id or "", tuple(lead_ids))
         (facts,) = await self._starts.find_starts([question])
-        faults = [
-            _fault(part.first + index, "there is no such lead")
-            for index, lead in enumerate(facts.leads)
-            if lead is None
-        ]
-        known = [
-            (part.first + index, lead) for index, lead in enumerate(facts.leads) if lead is not None
-        ]
-        faults += await self._start(job, known)
+        leads = list(enumerate(facts.leads, first))
+        missing = [index for index, lead in leads if lead is None]
+        self._give_back(job, [lead_ids[index - first] for index in missing])
+        faults = [_fault(index, "there is no such lead") for index in missing]
+        faults += await self._start(job, [(n, lead) for n, lead in leads if lead is not None])
         return Step(
-            str(number + 1),
+            str(number + 1) if is_done else f"{number}/{offset + len(lead_ids)}",
             is_last=False,
-            part=number,
+            part=number if is_done else -1,
             done=len(lead_ids),
             failed=len(faults),
             created=len(lead_ids) - len(faults),
             faults=faults,
         )
+
+    async def _take_places(self, job: Job, lead_ids: Sequence[str]) -> int:
+        """How many of the leads' runs the workspace may have under way now."""
+        if not self._launcher.bound.covers(job.workspace):
+            return len(lead_ids)
+        return await self._launcher.bound.take(job.workspace, self._name_runs(job, lead_ids))
+
+    def _give_back(self, job: Job, lead_ids: Sequence[str]) -> None:
+        if lead_ids:
+            self._launcher.bound.give_back(job.workspace, self._name_runs(job, lead_ids))
+
+    def _name_runs(self, job: Job, lead_ids: Sequence[str]) -> list[str]:
+        stem = UUID(job.id).bytes[:STEM_BYTES]
+        return self._launcher.name_runs(job.workspace, stem, lead_ids)
 
     async def _start(self, job: Job, leads: Sequence[tuple[int, Lead]]) -> list[JobFault]:
         """Start all, or where some are too large those that can be; what is wrong with them."""
@@ -135,22 +149,20 @@ class StartRuns:
         if not isinstance(version, int) or job.workflow_id is None:
             raise TypeError("the job does not say what it starts")
         known = await self._graphs.find(VersionKey(job.workspace, job.workflow_id, version))
-        stem = UUID(job.id).bytes[:STEM_BYTES]
-        name = self._launcher.issuer.name
+        run_ids = self._name_runs(job, [lead.id for lead in leads])
         orders = [
-            Order(
-                name("run", job.workspace, derive_stem(stem, lead.id)),
-                job.workflow_id,
-                version,
-                known.graph,
-                lead,
-                given,
-            )
-            for lead in leads
+            Order(run_id, job.workflow_id, version, known.graph, lead, given)
+            for run_id, lead in zip(run_ids, leads, strict=True)
         ]
         until = asyncio.get_running_loop().time() + ANSWER_SECONDS
         traces = [telemetry.new_traceparent() for _ in orders]
         await self._launcher.launch(call_of_job(job), orders, traces, until=until, ids={})
+
+
+def _read_place(place: str) -> tuple[int, int]:
+    """The number of the part that is next, and how many of its leads are done with."""
+    number, _, offset = place.partition("/")
+    return int(number or 0), int(offset or 0)
 
 
 class ReplayAll:

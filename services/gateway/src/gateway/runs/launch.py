@@ -22,10 +22,11 @@ from pydantic import JsonValue
 
 from gateway.audit.origins import requester_of
 from gateway.auth.schemas import Principal
-from gateway.issued_ids import STEM_BYTES, IdIssuer, new_stem
+from gateway.issued_ids import STEM_BYTES, IdIssuer, derive_stem, new_stem
 from gateway.leads.opening import Opener
 from gateway.problems import Fault, invalid, not_found, too_large, unavailable
 from gateway.publishing import Intake
+from gateway.runs.bound import RunBound
 from gateway.runs.store import Claim, StartStore
 
 SOURCE = "gateway"
@@ -88,23 +89,52 @@ class Claimed(NamedTuple):
 class Launcher:
     """Gives a call its id, once, and gets its runs into Kafka."""
 
-    def __init__(self, issuer: IdIssuer, store: StartStore, intake: Intake, opener: Opener) -> None:
+    def __init__(
+        self,
+        issuer: IdIssuer,
+        store: StartStore,
+        intake: Intake,
+        opener: Opener,
+        bound: RunBound,
+    ) -> None:
         self.issuer = issuer
+        self.bound = bound
         self._intake = intake
         self._store = store
         self._opener = opener
         self._claims: Batcher[Claim, Claim] = Batcher(store.claim)
 
-    async def stem_for(self, call: Call) -> bytes:
-        """The stem that `claim` gives."""
-        return (await self.claim(call)).stem
+    async def stem_for(self, call: Call, lead_ids: Sequence[str] = ()) -> bytes:
+        """The stem that `claim` gives to a call that starts a run, or one for each lead.
 
-    async def claim(self, call: Call) -> Claimed:
-        """The stem of the call's ids: that of the first call with the same Idempotency-Key.
+        Raises a 429 `Problem` where the workspace may not have so many under way. Only a call that
+        is no repeat can be refused, and it takes no key then.
+        """
+        workspace = call.caller.workspace
+        if not self.bound.covers(workspace):
+            return (await self.claim(call)).stem
+        earlier = await self.find_claim(call)
+        if earlier is not None:
+            return earlier.stem
+        stem = new_stem()
+        runs = dict.fromkeys(self.name_runs(workspace, stem, lead_ids), 0)
+        refusal = await self.bound.refuse(workspace, runs)
+        if refusal is not None:
+            raise refusal
+        return (await self.claim(call, stem)).stem
+
+    def name_runs(self, workspace: str, stem: bytes, lead_ids: Sequence[str]) -> list[str]:
+        """The ids of a call's runs: one for each lead, or without any that of its one run."""
+        stems = [derive_stem(stem, lead_id) for lead_id in lead_ids] if lead_ids else [stem]
+        return [self.issuer.name("run", workspace, each) for each in stems]
+
+    async def claim(self, call: Call, stem: bytes | None = None) -> Claimed:
+        """The stem of the call's ids: that of the first call with the same Idempotency-Key, else
+        the one that is given, or a new one.
 
         Raises a 422 `Problem` if that call said something else, and `DatabaseUnavailable`.
         """
-        stem = new_stem()
+        stem = stem or new_stem()
         if call.key is None:
             return Claimed(stem, is_repeated=False)
         workspace = call.caller.workspace
@@ -165,12 +195,14 @@ class Launcher:
         try:
             await self._intake.publish(messages, until=until)
         except BrokerUnavailable as error:
+            self.bound.give_back(call.caller.workspace, (order.run_id for order in orders))
             log.warning("start_not_acknowledged", run_ids=_run_ids(orders), error=error)
             raise unavailable(
                 "Kafka did not acknowledge, so whether this counts is open. Call again with the "
                 "same Idempotency-Key.",
                 members=ids,
             ) from error
+        self.bound.keep(call.caller.workspace, (order.run_id for order in orders))
         log.debug("start_acknowledged", count=len(orders), run_id=orders[0].run_id)
 
 

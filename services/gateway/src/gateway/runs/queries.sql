@@ -32,6 +32,17 @@ DELETE FROM idempotency_keys
            SELECT ctid FROM idempotency_keys WHERE issued_at < now() - $1::interval LIMIT $2))
 RETURNING 1;
 
+-- name: count_under_way
+-- How many runs of each workspace are under way, and of which revision the given ones are, as of
+-- one moment.
+SELECT NULL::uuid AS run_id, workspace, count(*)::integer AS number
+  FROM orchestrator.published_runs_under_way
+ GROUP BY workspace
+ UNION ALL
+SELECT run_id, workspace, revision
+  FROM orchestrator.published_runs
+ WHERE run_id = ANY ($1::uuid[]);
+
 -- name: read_run
 SELECT run.run_id, run.workflow_id, run.version, run.lead_id, run.status, run.error,
        run.revision, run.trace_id, run.created_at, run.updated_at, run.ended_at,

@@ -14,7 +14,7 @@ from gateway.audit.origins import origin_of
 from gateway.audit.trail import Trail
 from gateway.auth.schemas import Principal
 from gateway.bodies import Json, fit
-from gateway.issued_ids import derive_stem, is_fresh
+from gateway.issued_ids import is_fresh
 from gateway.pointers import join
 from gateway.problems import (
     Fault,
@@ -83,12 +83,10 @@ class Starts:
                 wanted, version, leads = await self._resolve(call.caller, workflow_id, body)
                 key = VersionKey(call.caller.workspace, workflow_id, version)
                 known = await self._graphs.find(key)
-                stem = await self._launcher.stem_for(call)
+                stem = await self._launcher.stem_for(call, wanted.lead_ids or ())
         except TimeoutError as error:
             raise DatabaseUnavailable("PostgreSQL did not answer in time") from error
-        stems = [derive_stem(stem, lead.id) for lead in leads] if wanted.lead_ids else [stem]
-        workspace = call.caller.workspace
-        run_ids = [self._launcher.issuer.name("run", workspace, each) for each in stems]
+        run_ids = self._launcher.name_runs(call.caller.workspace, stem, wanted.lead_ids or ())
         orders = [
             Order(each, workflow_id, version, known.graph, lead, wanted.input)
             for each, lead in zip(run_ids, leads, strict=True)

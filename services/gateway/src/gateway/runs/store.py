@@ -133,6 +133,14 @@ class RevisedRun(NamedTuple):
     view: RunView
 
 
+class UnderWay(NamedTuple):
+    """How many runs of each workspace are under way, and how often the rows of those that were
+    asked for were written, if they have one."""
+
+    counts: dict[str, int]
+    revisions: dict[str, int]
+
+
 class RunStore:
     """Runs as the orchestrator publishes them."""
 
@@ -167,6 +175,17 @@ class RunStore:
             }
         )
         return RevisedRun(revision, view)
+
+    async def count_under_way(self, run_ids: Iterable[str]) -> UnderWay:
+        """The runs of all workspaces that something is yet to be done for without a person."""
+        asked = list(map(UUID, run_ids))
+        counts, revisions = {}, {}
+        for row in await self._database.fetch_everywhere(_SQL["count_under_way"], asked):
+            if row["run_id"] is None:
+                counts[row["workspace"]] = row["number"]
+            else:
+                revisions[str(row["run_id"])] = row["number"]
+        return UnderWay(counts, revisions)
 
 
 def _requester_in(text: str | None) -> RunRequester | None:

@@ -9,14 +9,18 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Recent(Generic[AnswerT]):
-    """`read`'s answer, at most `seconds` old; while it is being read all wait for the same one.
+    """`read`'s answer, at most `seconds` old, or `rest` times as long as reading it took; while it
+    is being read all wait for the same one.
 
     What `read` raises is raised to those who wait, and not remembered.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[AnswerT]], *, seconds: float) -> None:
+    def __init__(
+        self, read: Callable[[], Awaitable[AnswerT]], *, seconds: float, rest: float = 0.0
+    ) -> None:
         self._read = read
         self._seconds = seconds
+        self._rest = rest
         self._reading: asyncio.Task[AnswerT] | None = None
         self._known_until = 0.0
 
@@ -29,6 +33,8 @@ class Recent(Generic[AnswerT]):
 
     async def _fetch(self) -> AnswerT:
         self._known_until = 0.0
+        begun = time.monotonic()
         answer = await self._read()
-        self._known_until = time.monotonic() + self._seconds
+        now = time.monotonic()
+        self._known_until = now + max(self._seconds, self._rest * (now - begun))
         return answer
