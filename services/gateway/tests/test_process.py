@@ -5,18 +5,21 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 import psutil
 import pytest
 from gateway.bodies import BODY_BYTES
+from mirsal_testing.otlp import OtlpReceiver
 from mirsal_testing.servers.apart import run_apart
 
 from services.gateway.tests.conftest import Gateway, MakeSettings
 from services.gateway.tests.processes import Process, free_port, run_gateway
 
 RUN = "/api/automation/workflow/welcome/run"
+BODY = b'{"leadId": "ahmed"}'
 MEGABYTE = 1024 * 1024
 
 
@@ -110,18 +113,41 @@ async def _start_surely(client: httpx.AsyncClient, port: int, api_key: str, key:
     raise AssertionError("no answer in 100 tries")
 
 
+async def test_the_next_gateway_tells_of_the_calls_that_a_killed_one_had(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    trace_id = "5" * 32
+    length = f"content-length: {len(BODY)}"
+    asked = head(gateway, length, f"traceparent: 00-{trace_id}-{'6' * 16}-01")
+    with OtlpReceiver() as otlp:
+        told = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url, "MIRSAL_STATE_DIR": str(tmp_path)}
+        killed = run_gateway(gateway.settings, free_port(), **told)
+        async with killed as process, connect(process) as slow:
+            slow.writer.write(asked + BODY[:5])
+            await slow.writer.drain()
+            await asyncio.sleep(0.3)
+            process.signal(signal.SIGKILL)
+            assert await process.wait() == -signal.SIGKILL
+        assert trace_id not in otlp.traces()
+        async with run_gateway(gateway.settings, free_port(), **told):
+            await asyncio.to_thread(
+                otlp.wait_for, lambda spans: trace_id in {span.trace_id for span in spans}
+            )
+        found = [(span.service, span.error) for span in otlp.traces()[trace_id]]
+    assert found == [("gateway", "process_killed")]
+
+
 async def test_sigterm_finishes_what_is_under_way(gateway: Gateway) -> None:
     await gateway.put_welcome()
-    body = b'{"leadId": "ahmed"}'
     async with run_gateway(gateway.settings, free_port()) as process, connect(process) as slow:
-        slow.writer.write(head(gateway, f"content-length: {len(body)}") + body[:5])
+        slow.writer.write(head(gateway, f"content-length: {len(BODY)}") + BODY[:5])
         await slow.writer.drain()
         await asyncio.sleep(0.3)
         process.signal(signal.SIGTERM)
         await asyncio.sleep(0.5)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", process.port)
-        slow.writer.write(body[5:])
+        slow.writer.write(BODY[5:])
         answer = await slow.read_answer()
         assert answer.startswith(b"HTTP/1.1 202"), answer
         assert await process.wait() == 0
