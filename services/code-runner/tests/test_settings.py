@@ -56,8 +56,9 @@ def test_limits_that_are_none_are_refused(
 ) -> None:
     (tmp_path / "limits.json").write_text(text)
     monkeypatch.setenv("MIRSAL_CODE_WORKSPACES_FILE", str(tmp_path / "limits.json"))
-    with pytest.raises(ValidationError, match="MIRSAL_CODE_WORKSPACES_FILE"):
+    with pytest.raises(ValidationError, match="MIRSAL_CODE_WORKSPACES_FILE") as refused:
         CodeSettings()
+    assert "input_value" not in str(refused.value), "the file may be another, with secrets"
 
 
 def test_a_file_that_cannot_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,17 @@ async def test_many_leads_start_all_or_none(bounded: Gateway) -> None:
     assert (await start(bounded)).status_code == 429
 
 
+async def test_more_than_there_is_ever_room_for_are_not_to_be_tried_again(
+    bounded: Gateway,
+) -> None:
+    names = [f"l{number}" for number in range(MOST + 1)]
+    await put_leads(bounded, *names)
+    answer = await bounded.client.post(RUN, json={"leadIds": names})
+    assert (answer.status_code, answer.headers.get("retry-after")) == (422, None)
+    assert answer.json()["type"] == "urn:mirsal:problem:too-many-runs"
+    assert (await bounded.client.post(RUN, json={"leadIds": names[1:]})).status_code == 202
+
+
 async def test_a_repeat_is_answered_as_the_first_and_a_refused_call_takes_no_key(
     bounded: Gateway,
 ) -> None:
@@ -250,6 +261,62 @@ async def test_a_place_is_given_back_or_runs_out() -> None:
     revisions["z"], counts["a"] = 1, 2
     await asyncio.sleep(LOOK_SECONDS)
     assert await bound.take("a", "uvw") == 3, "z has a row, and is over"
+
+
+async def test_a_repeat_needs_a_place_where_nothing_shows_its_run() -> None:
+    async def look(_asked: Iterable[str]) -> UnderWay:
+        return UnderWay({"a": 1}, {"begun": 1})
+
+    bound = RunBound({"a": 2}, look)
+    assert await bound.refuse("a", {"begun": 0}, is_repeat=True) is None
+    assert await bound.refuse("a", {"lost": 0}, is_repeat=True) is None, "there is room"
+    assert await bound.refuse("a", {"lost": 0}, is_repeat=True) is None, "it has a place"
+    assert await bound.refuse("a", {"other": 0}, is_repeat=True) is not None
+    assert await bound.refuse("a", {"begun": 0}, is_repeat=True) is None
+
+
+async def test_a_repeat_that_kafka_does_not_take_gives_no_place_of_the_first_back() -> None:
+    async def look(_asked: Iterable[str]) -> UnderWay:
+        return UnderWay({}, {})
+
+    bound = RunBound({"a": 1}, look)
+    assert await bound.refuse("a", {"x": 0}) is None
+    bound.keep("a", "x")
+    bound.give_back("a", "x")
+    assert await bound.refuse("a", {"y": 0}) is not None
+
+
+async def test_a_repeat_counts_as_a_use_of_its_key(bounded: Gateway) -> None:
+    key = {"idempotency-key": "k"}
+    first = await start(bounded, headers=key)
+    await bounded.sql.execute(
+        "UPDATE gateway.idempotency_keys SET issued_at = now() - interval '1 hour' "
+        "WHERE workspace = $1",
+        bounded.workspace,
+    )
+    assert (await start(bounded, headers=key)).json() == first.json()
+    age = await bounded.sql.fetchval(
+        "SELECT extract(epoch FROM now() - issued_at) FROM gateway.idempotency_keys "
+        "WHERE workspace = $1",
+        bounded.workspace,
+    )
+    assert age < 60, "else its run would read 404 until it has a row"
+
+
+async def test_a_repeated_retry_keeps_no_place(bounded: Gateway) -> None:
+    over = await add_run(
+        bounded, status="failed", ended_at=await bounded.sql.fetchval("SELECT now()")
+    )
+    bound, key = bounded.services.starts._launcher.bound, {"idempotency-key": "k"}
+    retry = f"/api/automation/run/{over}/retry"
+    assert (await bounded.client.post(retry, headers=key)).status_code == 202
+    assert bound._places[bounded.workspace][over].is_kept
+    await bounded.sql.execute(
+        "UPDATE orchestrator.runs SET revision = revision + 2 WHERE id = $1", over
+    )
+    await asyncio.sleep(LOOK_SECONDS)
+    assert (await bounded.client.post(retry, headers=key)).status_code == 202
+    assert not bound._places[bounded.workspace][over].is_kept
 
 
 def test_a_bound_is_a_number_for_a_workspace(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from hashlib import sha256
 from typing import Any, Final
 
 import asyncpg
@@ -10,6 +11,7 @@ import orjson
 import pytest
 from gateway.auth.access import Role
 from gateway.repeats import HEADER
+from gateway.sending.schemas import SuppressionDraft
 from mirsal_runtime.failures import ActionRequired, PermanentError, ThrottledError
 from mirsal_runtime.postgres import open_pool
 from mirsal_runtime.queries import load_queries
@@ -280,6 +282,17 @@ async def test_no_answer_and_no_table_has_an_address(gateway: Gateway) -> None:
     text = orjson.dumps([listed, audit.json()]).decode() + str(rows)
     for secret in ("sara", "966501234567", PHONE[4:-2]):
         assert secret not in text
+
+
+async def test_what_is_kept_of_a_key_lets_nobody_try_addresses(gateway: Gateway) -> None:
+    await save(gateway, PHONE, key="k")
+    draft = SuppressionDraft(channel="whatsapp", address=PHONE)
+    kept = await gateway.sql.fetchval(
+        "SELECT body_hash FROM gateway.idempotency_keys WHERE workspace = $1", gateway.workspace
+    )
+    assert kept != sha256(draft.model_dump_json(by_alias=True).encode()).digest()
+    await save(gateway, PHONE, key="k")
+    await save(gateway, PHONE, 422, key="k", reason="other")
 
 
 async def test_a_list_is_filtered_and_what_is_removed_is_gone(gateway: Gateway) -> None:

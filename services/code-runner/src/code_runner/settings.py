@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple, Self
 
 from mirsal_contracts.nodes.code import CodeLimits
+from mirsal_runtime.log_lines import faults_of
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -94,9 +95,9 @@ class CodeSettings(BaseSettings):
         try:
             self.workspaces = Workspaces.validate_json(self.workspaces_file.read_bytes())
         except OSError as error:
-            raise ValueError(f"MIRSAL_CODE_WORKSPACES_FILE cannot be read: {error}") from error
+            raise ValueError("MIRSAL_CODE_WORKSPACES_FILE cannot be read") from error
         except ValidationError as error:
-            raise ValueError(f"MIRSAL_CODE_WORKSPACES_FILE: {error}") from error
+            raise ValueError(f"MIRSAL_CODE_WORKSPACES_FILE: {faults_of(error)}") from None
         return self
 
     def boxes_of(self, workspace: str) -> int:

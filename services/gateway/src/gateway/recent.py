@@ -9,18 +9,24 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Recent(Generic[AnswerT]):
-    """`read`'s answer, at most `seconds` old, or `rest` times as long as reading it took; while it
-    is being read all wait for the same one.
+    """`read`'s answer, at most `seconds` old, or `rest` times as long as reading it took, but never
+    more than `longest`; while it is being read all wait for the same one.
 
     What `read` raises is raised to those who wait, and not remembered.
     """
 
     def __init__(
-        self, read: Callable[[], Awaitable[AnswerT]], *, seconds: float, rest: float = 0.0
+        self,
+        read: Callable[[], Awaitable[AnswerT]],
+        *,
+        seconds: float,
+        rest: float = 0.0,
+        longest: float = 10.0,
     ) -> None:
         self._read = read
         self._seconds = seconds
         self._rest = rest
+        self._longest = longest
         self._reading: asyncio.Task[AnswerT] | None = None
         self._known_until = 0.0
 
@@ -36,5 +42,5 @@ class Recent(Generic[AnswerT]):
         begun = time.monotonic()
         answer = await self._read()
         now = time.monotonic()
-        self._known_until = now + max(self._seconds, self._rest * (now - begun))
+        self._known_until = now + max(self._seconds, min(self._longest, self._rest * (now - begun)))
         return answer

@@ -152,7 +152,7 @@ async def open_services(settings: GatewaySettings) -> AsyncIterator[Services]:
             trail=trail,
             key_ring=KeyRing(keys, settings.api_key_pepper, trail),
             credentials=Credentials(credentials, keeper, direct, executions),
-            sending=_build_sending(settings, own, Sealer(credentials, keeper)),
+            sending=Sending(SendingStore(own), Sealer(credentials, keeper)),
             workflows=workflows,
             leads=leads,
             starts=Starts(finder, graphs, launcher, trail),
@@ -194,10 +194,6 @@ def _open_trail(stack: AsyncExitStack, own: Database) -> Trail:
     trail = Trail(AuditStore(own, log_head))
     stack.callback(asyncio.create_task(trail.keep_chain()).cancel)
     return trail
-
-
-def _build_sending(settings: GatewaySettings, own: Database, sealer: Sealer) -> Sending:
-    return Sending(SendingStore(own), sealer, settings.default_region)
 
 
 def _build_webhooks(

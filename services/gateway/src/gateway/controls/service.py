@@ -60,19 +60,25 @@ class Controls:
     async def retry(self, call: Call, run_id: str) -> ControlAccepted:
         """Have the run go on from what failed or was cancelled: it takes a place as a new one."""
         bound, workspace = self._launcher.bound, call.caller.workspace
+        is_repeat = False
 
         async def refuse(found: RevisedRun) -> Problem | None:
+            nonlocal is_repeat
             run = found.view
             if run.status not in {"failed", "cancelled"}:
                 return conflict(f"The run is {run.status}: only a failed or cancelled one goes on.")
             if run.ended_at is not None and run.ended_at < datetime.now(UTC) - LONGEST_REST:
                 return conflict(f"The run ended more than {LONGEST_REST.days} days ago.")
+            if bound.covers(workspace):
+                is_repeat = await self._launcher.find_claim(call) is not None
             return await bound.refuse(workspace, {run.run_id: found.revision})
 
         accepted = await self._control_run(
             call, run_id, refuse, Action.RUN_RETRIED, lambda ids: RetryRun(**ids)
         )
-        bound.keep(workspace, [accepted.run_id])
+        if not is_repeat:
+            # A wish counts once: after a repeat the run's row may never show anything new.
+            bound.keep(workspace, [accepted.run_id])
         return accepted
 
     async def decide(self, call: Call, execution_id: str, wanted: Decide) -> ControlAccepted:

@@ -22,10 +22,12 @@ HELD_SECONDS: Final = 10.0
 
 
 class Place(NamedTuple):
-    """One run's place until its row shows more than `revision`, 0 for a new run."""
+    """One run's place until its row shows more than `revision`, 0 for a new run. `is_kept`: Kafka
+    has what asks for it, whatever becomes of a repeat."""
 
     revision: int
     until: float
+    is_kept: bool = False
 
 
 class RunBound:
@@ -50,13 +52,21 @@ class RunBound:
         """Whether the workspace has a bound; all else may be left out for one that has none."""
         return workspace in self._most or EVERY in self._most
 
-    async def refuse(self, workspace: str, runs: Mapping[str, int]) -> Problem | None:
+    async def refuse(
+        self, workspace: str, runs: Mapping[str, int], *, is_repeat: bool = False
+    ) -> Problem | None:
         """None once each of the runs, of these revisions, has a place; or else why none has.
+
+        Of a repeated call a run needs none that has a row: the others may never have come to Kafka.
 
         Raises `DatabaseUnavailable`.
         """
         if not self.covers(workspace):
             return None
+        if is_repeat:
+            runs = await self._without_rows(workspace, runs)
+            if not runs:
+                return None
         room = await self._find_room(workspace)
         places = self._places.setdefault(workspace, {})
         wanted = len(runs.keys() - places.keys())
@@ -64,7 +74,9 @@ class RunBound:
             metrics.RUNS_REFUSED.labels(workspace).inc(wanted)
             return self._say_full(workspace, wanted, room)
         until = self._clock() + HELD_SECONDS
-        places.update({run_id: Place(revision, until) for run_id, revision in runs.items()})
+        for run_id, revision in runs.items():
+            held = places.get(run_id, Place(revision, until))
+            places[run_id] = held._replace(revision=revision, until=max(until, held.until))
         return None
 
     async def take(self, workspace: str, run_ids: Iterable[str]) -> int:
@@ -81,27 +93,37 @@ class RunBound:
                 if room <= 0:
                     break
                 room -= 1
-            places[run_id] = Place(0, until)
+            places.setdefault(run_id, Place(0, until))
             taken += 1
         return taken
 
     def keep(self, workspace: str, run_ids: Iterable[str]) -> None:
         """Kafka has the starts: their places last until their rows show, as long as ids are new."""
-        places = self._places.get(workspace)
-        if not places:
-            # As ever where there is no bound, which is to cost nothing.
+        if not self.covers(workspace):
             return
         until = self._clock() + FRESH_SECONDS
+        places = self._places.setdefault(workspace, {})
         for run_id in run_ids:
-            place = places.get(run_id)
-            if place is not None:
-                places[run_id] = place._replace(until=until)
+            # One that took longer than a place is held has a new one, whatever room there is.
+            place = places.get(run_id, Place(0, until))
+            places[run_id] = place._replace(until=until, is_kept=True)
 
     def give_back(self, workspace: str, run_ids: Iterable[str]) -> None:
-        """The starts came to nothing, as far as anybody knows."""
+        """The starts came to nothing, as far as anybody knows, but for those that Kafka has from
+        an earlier call."""
         places = self._places.get(workspace, {})
         for run_id in run_ids:
-            places.pop(run_id, None)
+            place = places.get(run_id)
+            if place is not None and not place.is_kept:
+                del places[run_id]
+
+    async def _without_rows(self, workspace: str, runs: Mapping[str, int]) -> Mapping[str, int]:
+        """Those that have neither a place here nor a row."""
+        lacking = runs.keys() - self._places.get(workspace, {}).keys()
+        if not lacking:
+            return {}
+        seen = (await self._look(lacking)).revisions
+        return {each: revision for each, revision in runs.items() if each in lacking - seen.keys()}
 
     async def _find_room(self, workspace: str) -> int:
         await self._recent.get()
@@ -132,6 +154,14 @@ class RunBound:
 
     def _say_full(self, workspace: str, wanted: int, room: int) -> Problem:
         most = self._most_of(workspace)
+        if wanted > most:
+            return Problem(
+                422,
+                "too-many-runs",
+                "Too many runs at a time",
+                f"These are {wanted} runs, and this workspace may have {most} under way: start "
+                "fewer at a time, or many as a job.",
+            )
         detail = f"This workspace has {most - room} runs under way, and may have {most}."
         if wanted > 1:
             detail += f" These are {wanted} more."

@@ -107,21 +107,24 @@ class Launcher:
     async def stem_for(self, call: Call, lead_ids: Sequence[str] = ()) -> bytes:
         """The stem that `claim` gives to a call that starts a run, or one for each lead.
 
-        Raises a 429 `Problem` where the workspace may not have so many under way. Only a call that
-        is no repeat can be refused, and it takes no key then.
+        Raises a 429 `Problem` where the workspace may not have so many under way: the call
+        takes no key then. A repeat is refused only where nothing shows that Kafka has its runs.
         """
         workspace = call.caller.workspace
         if not self.bound.covers(workspace):
             return (await self.claim(call)).stem
         earlier = await self.find_claim(call)
-        if earlier is not None:
-            return earlier.stem
-        stem = new_stem()
+        stem = new_stem() if earlier is None else earlier.stem
         runs = dict.fromkeys(self.name_runs(workspace, stem, lead_ids), 0)
-        refusal = await self.bound.refuse(workspace, runs)
+        refusal = await self.bound.refuse(workspace, runs, is_repeat=earlier is not None)
         if refusal is not None:
             raise refusal
-        return (await self.claim(call, stem)).stem
+        # A repeat claims too: its id is handed out anew, and its key is kept from now.
+        claimed = await self.claim(call, stem)
+        if claimed.stem != stem:
+            # Another call with the key was first, a moment ago, and has places of its own.
+            self.bound.give_back(workspace, runs)
+        return claimed.stem
 
     def name_runs(self, workspace: str, stem: bytes, lead_ids: Sequence[str]) -> list[str]:
         """The ids of a call's runs: one for each lead, or without any that of its one run."""

@@ -12,12 +12,12 @@ _E164: Final = re.compile(r"\+[1-9][0-9]{4,14}")
 _LONG_NUMBER: Final = 9
 
 
-def read_address(channel: Channel, text: str, region: str | None) -> str:
+def read_address(channel: Channel, text: str) -> str:
     """The address as `mirsal_runtime.vault.address_index` has it. Raises `ValueError`.
 
-    `region` (ISO 3166) is where a number without a country code belongs.
+    A number has its country code: here nobody knows which country an account takes others for.
     """
-    return _read_email(text) if channel == "email" else _read_phone(text, region)
+    return _read_email(text) if channel == "email" else _read_phone(text)
 
 
 def mask_address(channel: Channel, address: str) -> str:
@@ -39,8 +39,8 @@ def _read_email(text: str) -> str:
     return f"{found.local_part}@{found.ascii_domain}"
 
 
-def _read_phone(text: str, region: str | None) -> str:
-    number = normalise_phone(text, region)
+def _read_phone(text: str) -> str:
+    number = normalise_phone(text, None)
     if not _E164.fullmatch(number):
         raise ValueError("is not a whole number: write it with its country code, as +966501234567")
     return number

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from hashlib import sha256
+from hmac import digest
 from typing import Final
 from uuid import UUID
 
@@ -39,18 +41,19 @@ log = structlog.get_logger(__name__)
 
 
 class Sending:
-    """Raises `Problem`. `default_region`: the country of numbers without a country code."""
+    """Raises `Problem`."""
 
-    def __init__(self, store: SendingStore, sealer: Sealer, default_region: str | None) -> None:
+    def __init__(self, store: SendingStore, sealer: Sealer) -> None:
         self._store = store
         self._sealer = sealer
-        self._default_region = default_region
 
     async def save(self, caller: Principal, draft: SuppressionDraft, once: Once) -> SuppressionView:
         """The address as it is listed now; a 409 `Problem` where it is denied, and would not be."""
         address = self._read_address(draft)
         data_key_id, data_key = await self._open_key(caller.workspace)
-        index = index_address(derive_index_key(data_key), draft.channel, address)
+        key = derive_index_key(data_key)
+        once = _keyed(once, key)
+        index = index_address(key, draft.channel, address)
         masked = mask_address(draft.channel, address)
         new = NewSuppression(draft.channel, draft.kind, index, masked, draft.reason, data_key_id)
         try:
@@ -71,13 +74,14 @@ class Sending:
         none of them is: 422, and 409 for what is denied and would not be."""
         data_key_id, data_key = await self._open_key(caller.workspace)
         key = derive_index_key(data_key)
+        once = _keyed(once, key)
         new: dict[bytes, NewSuppression] = {}
         faults: list[Fault] = []
         for place, each in enumerate(draft.items):
             if place % TURN == 0:
                 await asyncio.sleep(0)
             try:
-                address = read_address(each.channel, each.address, self._default_region)
+                address = read_address(each.channel, each.address)
             except ValueError as error:
                 faults.append(Fault(str(error), f"/items/{place}/address"))
                 continue
@@ -133,7 +137,7 @@ class Sending:
 
     def _read_address(self, draft: SuppressionDraft) -> str:
         try:
-            return read_address(draft.channel, draft.address, self._default_region)
+            return read_address(draft.channel, draft.address)
         except ValueError as error:
             raise invalid([Fault(str(error), "/address")]) from error
 
@@ -145,6 +149,11 @@ class Sending:
         except (KeysUnusable, KeyUnknown, SealBroken, OSError, TimeoutError) as error:
             log.error("vault_unusable", workspace=workspace, error=error)
             raise unavailable("The vault cannot index anything at the moment.") from None
+
+
+def _keyed(once: Once, key: bytes) -> Once:
+    """The call with a digest of its body in which nobody can try addresses."""
+    return once._replace(body_hash=digest(key, once.body_hash, sha256))
 
 
 def _refuse(denied: Sequence[int]) -> Problem:
