@@ -5,6 +5,7 @@ The first letter of an input says who reads the rest.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from email_worker.addresses import Mailbox, parse_mailbox
@@ -15,8 +16,10 @@ from gateway.leads.contact import normalise_email, plus_of_query, region_of
 from gateway.leads.contact import normalise_phone as normalise_leads_phone
 from gateway.paging import Asked, read_cursor
 from gateway.problems import Problem
+from gateway.sending.addresses import read_address
 from mirsal_runtime.failures import PermanentError
 from mirsal_runtime.trace_context import child_traceparent, is_traceparent, trace_id_of
+from mirsal_runtime.vault.address_index import index_address
 from whatsapp_worker.phone import normalise_phone
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -86,6 +89,14 @@ def try_mailbox(data: bytes) -> None:
         assert mailbox.address.count("@") == 1, mailbox
         _check_header(encode_mailboxes([mailbox, Mailbox("", mailbox.address)], len("To: ")))
         assert parse_mailbox(mailbox.address, "to").address == mailbox.address
+        # Whoever can be written to can be listed, and is found then.
+        assert index_of("email", read_address("email", mailbox.address)) == index_of(
+            "email", mailbox.address
+        )
+        with suppress(ValueError):
+            assert index_of("email", read_address("email", text)) == index_of(
+                "email", mailbox.address
+            )
     try:
         address = normalise_email(text)
     except ValueError:
@@ -110,12 +121,18 @@ def try_phone(data: bytes) -> None:
         assert number.isascii(), number
         assert number.isdecimal(), number
         assert normalise_phone(f"+{number}", region) == number
+        assert read_address("whatsapp", f"+{number}") == f"+{number}", number
     plus_of_query(text)
     try:
         kept = normalise_leads_phone(text, region_of(text))
     except ValueError:
         return
     assert normalise_leads_phone(kept, region_of(text)) == kept, kept
+
+
+def index_of(channel: str, address: str) -> bytes:
+    """What lists and connectors compare."""
+    return index_address(b"key", channel, address)
 
 
 def _as_text(data: bytes) -> str:
