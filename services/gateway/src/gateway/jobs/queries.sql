@@ -139,9 +139,13 @@ SELECT id FROM step;
 UPDATE jobs SET lease = NULL, leased_until = NULL
  WHERE workspace = $1 AND id = $2 AND lease = $3 AND status = 'running';
 
+-- The longer it has waited the more seldom it looks, half a minute apart at most: many that wait
+-- take no turns from those that work.
 -- name: postpone_job
 UPDATE jobs
-   SET lease = NULL, leased_until = now() + $4::interval,
+   SET lease = NULL,
+       leased_until = now() + greatest($4::interval,
+                                       least((now() - updated_at) / 10, interval '30 s')),
        expires_at = greatest(expires_at, now() + $5::interval)
  WHERE workspace = $1 AND id = $2 AND lease = $3 AND status = 'running';
 
