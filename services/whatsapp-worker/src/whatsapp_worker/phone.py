@@ -43,7 +43,12 @@ def normalise_phone(text: str, region: str) -> str:
     found = phonenumbers.is_possible_number_with_reason(number)
     if found in _FAULTS:
         raise _invalid(f"{_FAULTS[found]}: correct it, as in +966501234567")
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)[1:]
+    written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    # Zeros that are no part of the number may be left: whoever reads it again gets another one,
+    # which no list of addresses has.
+    if number.italian_leading_zero and phonenumbers.parse(written) != number:
+        raise _invalid("begins with zeros that its country does not use: write it as +966501234567")
+    return written[1:]
 
 
 def _invalid(fault: str) -> PermanentError:
