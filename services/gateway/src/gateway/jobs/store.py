@@ -259,7 +259,7 @@ class JobStore:
         )
 
     async def postpone(self, job: Job, lease: UUID) -> None:
-        """Have it go on in `ROOM_PAUSE`, or later if it has waited long; others have their turns."""
+        """Have it go on in `ROOM_PAUSE`, or later if it has waited long; others have turns."""
         await self._database.fetch_in(
             job.workspace, _SQL["postpone_job"], job.workspace, job.id, lease, ROOM_PAUSE, LASTS
         )
