@@ -24,6 +24,7 @@ from hypothesis import strategies as st
         ("\u202a+90 (532) 123-45-67\u202c", None, "+905321234567"),
         ("0100 123 4567", None, "0100 123 4567"),
         (" 4711 ", None, "4711"),
+        ("+9 500012458", None, "+9 500012458"),
     ],
 )
 def test_a_phone_number_becomes_e164_where_it_can(

@@ -46,7 +46,7 @@ def normalise_phone(text: str, region: str) -> str:
     written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     # Zeros that are no part of the number may be left: whoever reads it again gets another one,
     # which no list of addresses has.
-    if number.italian_leading_zero and phonenumbers.parse(written) != number:
+    if written != visible and phonenumbers.parse(written) != number:
         raise _invalid("begins with zeros that its country does not use: write it as +966501234567")
     return written[1:]
 

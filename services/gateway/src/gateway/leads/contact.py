@@ -35,9 +35,11 @@ def normalise_phone(text: str, region: str | None) -> str:
         parsed = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return text
-    if phonenumbers.is_possible_number(parsed):
-        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return text
+    if not phonenumbers.is_possible_number(parsed):
+        return text
+    written = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    # With zeros that are no part of it, the next reader would make another number of it.
+    return written if written == text or phonenumbers.parse(written) == parsed else text
 
 
 def normalise_email(text: str) -> str:
