@@ -196,7 +196,10 @@ async def test_an_endpoint_that_fails_for_days_is_disabled_until_its_owner_enabl
     async with work(webhook_retry_seconds="0.05,3600"):
         await world.put_run("failed")
         await receiver.wait_for("/hook", 2)
-        await world.wait_until(endpoint, lambda rows: rows[0]["attempts"] == 2)
+        # An attempt counts from its lease; until that is given back its failure is not written.
+        await world.wait_until(
+            endpoint, lambda rows: (rows[0]["attempts"], rows[0]["leased_until"]) == (2, None)
+        )
         assert (await world.sql.fetchrow(state, endpoint))["disabled_at"] is None  # type: ignore[index] # there is one
         await world.sql.execute(
             "UPDATE webhook_worker.endpoint_states SET failing_since = now() - interval '6 days'"

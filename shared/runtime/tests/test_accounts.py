@@ -126,6 +126,55 @@ def test_too_many_waiting_go_back_only_while_others_are_about() -> None:
     assert pool.put(work_of("b")) is None
 
 
+def test_accounts_that_are_about_together_leave_half_of_the_window_to_who_comes() -> None:
+    pool = Pool(10, window=200)
+    for account in ("a", "b"):
+        pool.put(work_of(account))
+    for account in ("a", "b"):
+        put = [pool.put(work_of(account)) for _ in range(100)]
+        assert put.count(None) == 200 // 4 - 1
+    assert pool.put(work_of("c")) is None
+
+
+def test_what_goes_back_from_a_sudden_burst_is_soon_here_again() -> None:
+    pool = Pool(50, clock=Clock())
+    pool.put(work_of("b"))
+    returns = [seconds for _ in range(300) if (seconds := pool.put(work_of("a"))) is not None]
+    assert len(returns) == 200
+    assert returns[0] < 2
+    assert returns[-1] < 3
+
+
+def test_what_goes_back_from_an_account_that_hangs_stays_away_for_long() -> None:
+    clock = Clock()
+    pool = Pool(50, clock=clock)
+    pool.put(work_of("b"))
+    for _ in range(150):
+        pool.put(work_of("a"))
+    take_all(pool)
+    clock.now += 30
+    for _ in range(60):
+        pool.put(work_of("a"))
+    returns = [seconds for _ in range(200) if (seconds := pool.put(work_of("a"))) is not None]
+    assert returns[0] > 15
+    assert returns[-1] > 50
+
+
+def test_an_account_that_was_idle_is_judged_by_what_it_does_now() -> None:
+    clock = Clock()
+    pool = Pool(50, clock=clock)
+    for account in ("a", "b"):
+        pool.put(work_of(account))
+    for work in take_all(pool):
+        pool.release(work)
+    clock.now += ABOUT_SECONDS / 2
+    for _ in range(100):
+        pool.put(work_of("a"))
+    pause = pool.put(work_of("a"))
+    assert pause is not None
+    assert pause < 2
+
+
 def test_what_goes_back_returns_at_the_rate_at_which_its_account_is_served() -> None:
     clock = Clock()
     pool = Pool(10, clock=clock)
@@ -133,6 +182,7 @@ def test_what_goes_back_returns_at_the_rate_at_which_its_account_is_served() -> 
     for _ in range(20):
         pool.put(work_of("a"))
     served = take_all(pool)
+    clock.now += 5
     for work in served:
         pool.release(work)
     for _ in range(20):

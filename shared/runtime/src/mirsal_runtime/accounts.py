@@ -20,6 +20,8 @@ RESERVED_SLOTS = 5
 SHORTEST_RETURN = 1.0
 LONGEST_RETURN = 60.0
 _RATE_SECONDS = 10.0
+_GUESS_SECONDS = 0.1
+"""How long an attempt takes, while nothing is known of an account's."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +29,7 @@ class Account:
     """One workspace's commands in this process."""
 
     seen_at: float
+    busy_since: float
     waiting: deque[Work] = field(default_factory=deque)
     running: int = 0
     ended: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
@@ -37,8 +40,9 @@ class Pool:
     """The slots, and who waits for one. No account ever holds more than `most` of them.
 
     Nor do more than `backlog` of its commands wait, even while it is alone: whoever comes then
-    would find the window of open records full. Times are monotonic seconds. A command is `put`,
-    then taken by `take`, then `release`d.
+    would find the window of open records full. Accounts that are about together leave half of
+    that `window` to who comes next. Times are monotonic seconds. A command is `put`, then taken
+    by `take`, then `release`d.
     """
 
     def __init__(
@@ -47,11 +51,13 @@ class Pool:
         *,
         most: int | None = None,
         backlog: int | None = None,
+        window: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._slots = slots
         self._most = slots if most is None else most
         self._backlog = backlog
+        self._window = window
         self._clock = clock
         self._accounts: dict[str, Account] = {}
         self._swept_at = clock()
@@ -67,10 +73,12 @@ class Pool:
         now = self._clock()
         account = self._accounts.get(work.account)
         if account is None:
-            account = self._accounts[work.account] = Account(now)
+            account = self._accounts[work.account] = Account(now, now)
+        elif not account.running and not account.waiting:
+            account.busy_since = now
         account.seen_at = now
         self._sweep(now)
-        share = 2 * self._slots if len(self._accounts) > 1 else self._backlog
+        share = self._share()
         if refusable and share is not None and len(account.waiting) >= share:
             return self._return_of(account, now)
         account.waiting.append(work)
@@ -112,6 +120,11 @@ class Pool:
     def all_waiting(self) -> Iterator[Work]:
         """The commands that have no slot yet."""
         return chain.from_iterable(account.waiting for account in self._accounts.values())
+
+    def _share(self) -> int | None:
+        """How many commands of an account may wait."""
+        about = len(self._accounts)
+        return self._backlog if about == 1 else max(2 * self._slots, self._window // (2 * about))
 
     def _next(self) -> Account | None:
         """The account with the least in flight that may have another slot."""
@@ -157,9 +170,21 @@ class Pool:
 
     def _return_of(self, account: Account, now: float) -> float:
         """When the account will have room, at the rate at which its commands end."""
-        while account.ended and account.ended[0] < now - _RATE_SECONDS:
-            account.ended.popleft()
-        rate = max(1.0, len(account.ended) / _RATE_SECONDS)
+        rate = self._rate_of(account, now)
         earliest = now + max(SHORTEST_RETURN, len(account.waiting) / rate)
         account.returns_at = min(max(account.returns_at, earliest) + 1 / rate, now + LONGEST_RETURN)
         return account.returns_at - now
+
+    def _rate_of(self, account: Account, now: float) -> float:
+        """How many of the account's commands end in a second, since it has had any here.
+
+        A guess weighs as much as one attempt in each slot: what has just begun to come must not
+        be told to stay away for a minute, and an account whose provider hangs soon is.
+        """
+        ended = account.ended
+        since = max(account.busy_since, now - _RATE_SECONDS)
+        if len(ended) == ended.maxlen:
+            since = max(since, ended[0])
+        while ended and ended[0] < since:
+            ended.popleft()
+        return max(1.0, (len(ended) + self._slots) / (now - since + _GUESS_SECONDS))

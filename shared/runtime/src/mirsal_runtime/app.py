@@ -267,7 +267,12 @@ async def _open_connections(
 
 
 def _make_pool(settings: ConnectorSettings) -> Pool:
-    return Pool(settings.slots, most=settings.workspace_slots, backlog=settings.workspace_backlog)
+    return Pool(
+        settings.slots,
+        most=settings.workspace_slots,
+        backlog=settings.workspace_backlog,
+        window=settings.window,
+    )
 
 
 async def _leave(ledger: PostgresLedger) -> None:
