@@ -144,7 +144,9 @@ async def test_what_is_of_another_workspace_is_not_there(gateway: Gateway) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["nonsense", str(uuid4()), "a%00b", "%F0%9F", "'; DROP TABLE runs"]
+    "name",
+    ["nonsense", str(uuid4()), "a%00b", "%F0%9F", "'; DROP TABLE runs"],
+    ids=["a word", "an id", "a NUL", "half a sign", "SQL"],
 )
 async def test_an_unknown_id_is_404(gateway: Gateway, name: str) -> None:
     for path in (RUN, STATUS):

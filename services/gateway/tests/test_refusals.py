@@ -131,7 +131,9 @@ async def test_bad_input_is_refused_with_its_place_and_nothing_reaches_kafka(
 
 
 @pytest.mark.parametrize(
-    "key", [None, "", "x", "mk_" + "a" * 49, generate_key(), "Bearer x", "ключ"]
+    "key",
+    [None, "", "x", "mk_" + "a" * 49, generate_key(), "Bearer x", "ключ"],
+    ids=["none", "empty", "a letter", "no checksum", "not known", "two words", "Cyrillic"],
 )
 async def test_a_wrong_key_is_401_whatever_it_is(gateway: Gateway, key: str | None) -> None:
     headers = [] if key is None else [(b"x-api-key", key.encode())]

@@ -211,6 +211,7 @@ async def test_all_runs_are_followed_within_the_workspace(gateway: Gateway) -> N
 @pytest.mark.parametrize(
     "last_event_id",
     ["nonsense", Cursor(datetime.now(UTC) - timedelta(hours=2), "x").to_text()],
+    ids=["a word", "two hours"],
 )
 async def test_who_comes_back_too_late_is_told_of_the_gap(
     gateway: Gateway, last_event_id: str

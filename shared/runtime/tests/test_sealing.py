@@ -119,6 +119,7 @@ async def test_a_file_of_keys_is_read_again_when_it_changes(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "text",
     ["s3cr3t", "idididid:c2hvcnQ=", ":" + write_new_key("x")[2:], "a b:" + write_new_key("x")[2:]],
+    ids=["a word", "a short key", "no id", "an id with a blank"],
 )
 def test_keys_that_are_none_are_refused_without_being_shown(text: str) -> None:
     with pytest.raises(KeysUnusable) as refused:
