@@ -160,6 +160,29 @@ def test_what_goes_back_from_an_account_that_hangs_stays_away_for_long() -> None
     assert returns[-1] > 50
 
 
+def test_who_hung_for_a_while_is_not_sent_away_for_long_once_it_is_served() -> None:
+    clock = Clock()
+    pool = Pool(50, clock=clock)
+    pool.put(work_of("b"))
+    for _ in range(150):
+        pool.put(work_of("a"))
+    hung = take_all(pool)
+    clock.now += 30
+    for _ in range(300):
+        pool.put(work_of("a"))
+    for work in hung:
+        pool.release(work)
+    for _ in range(40):
+        clock.now += 0.1
+        for work in take_all(pool):
+            pool.release(work)
+        for _ in range(50):
+            pool.put(work_of("a"))
+    pauses = [seconds for _ in range(100) if (seconds := pool.put(work_of("a"))) is not None]
+    assert pauses
+    assert max(pauses) < 10
+
+
 def test_an_account_that_was_idle_is_judged_by_what_it_does_now() -> None:
     clock = Clock()
     pool = Pool(50, clock=clock)

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from itertools import chain
 
 from mirsal_runtime.watermarks import Watermark
@@ -33,7 +34,8 @@ class Account:
     waiting: deque[Work] = field(default_factory=deque)
     running: int = 0
     ended: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
-    returns_at: float = 0.0
+    away: list[float] = field(default_factory=list)
+    """A heap: when those that were sent back come again."""
 
 
 class Pool:
@@ -169,11 +171,14 @@ class Pool:
             del self._accounts[name]
 
     def _return_of(self, account: Account, now: float) -> float:
-        """When the account will have room, at the rate at which its commands end."""
-        rate = self._rate_of(account, now)
-        earliest = now + max(SHORTEST_RETURN, len(account.waiting) / rate)
-        account.returns_at = min(max(account.returns_at, earliest) + 1 / rate, now + LONGEST_RETURN)
-        return account.returns_at - now
+        """In how many seconds the account will have room, at the rate at which its commands end."""
+        away = account.away
+        while away and away[0] <= now:
+            heappop(away)
+        ahead = len(account.waiting) + len(away)
+        pause = min(max(SHORTEST_RETURN, ahead / self._rate_of(account, now)), LONGEST_RETURN)
+        heappush(away, now + pause)
+        return pause
 
     def _rate_of(self, account: Account, now: float) -> float:
         """How many of the account's commands end in a second, since it has had any here.
