@@ -200,10 +200,36 @@ async def test_a_wake_up_that_kafka_did_not_take_is_sent_again(
     task = await poll(Poller(timers, outbox))
     await outbox.wait()
     assert outbox.sent == []
-    await pool.execute("UPDATE runs SET leased_until = now()")
     await outbox.wait()
     await end(task)
     assert [each.key for each in outbox.sent] == [run_id]
+
+
+async def test_a_wake_up_that_is_late_does_not_wait_for_its_lease_once_kafka_is_back(
+    pool: Pool, timers: TimerStore
+) -> None:
+    """Its lease is as long as it is late: a minute here."""
+    run_id = await store_run(pool, await pool.fetchval("SELECT now()") - LONG_AGO)
+    outbox = Outbox()
+    outbox.refusals = 2
+    task = await poll(Poller(timers, outbox))
+    for _ in range(3):
+        await outbox.wait()
+    await end(task)
+    assert [each.key for each in outbox.sent] == [run_id]
+
+
+async def test_a_lease_that_another_has_by_now_is_not_given_back(
+    pool: Pool, timers: TimerStore
+) -> None:
+    await store_run(pool, await pool.fetchval("SELECT now()") - LONG_AGO)
+    (first,) = await timers.lease_due(10)
+    await pool.execute("UPDATE runs SET leased_until = now()")
+    (second,) = await timers.lease_due(10)
+    await timers.give_back([first])
+    assert await timers.lease_due(10) == []
+    await timers.give_back([second])
+    assert len(await timers.lease_due(10)) == 1
 
 
 async def test_the_sweeper_has_a_run_woken_whose_wake_up_came_to_nothing(

@@ -1,6 +1,7 @@
 """The poller: wakes the runs that are due, through Kafka and under the run's key."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -63,11 +64,20 @@ class Poller:
             due = await self._store.lease_due(LIMIT)
             if not due:
                 return OTHERS_PAUSE
-            await self._sender.send([_message(run, now) for run in due])
+            await self._wake(due, now)
             return timedelta(0)
         latest = now + self._longest_sleep
         self._next_look = latest if due_at is None else min(due_at, latest)
         return self._next_look - now
+
+    async def _wake(self, due: Sequence[DueRun], now: datetime) -> None:
+        """Send the wake-ups. What Kafka did not take is due at once, not when its lease is over:
+        the later a run is, the longer that lasts, and Kafka may be back any moment."""
+        try:
+            await self._sender.send([_message(run, now) for run in due])
+        except BrokerUnavailable:
+            await self._store.give_back(due)
+            raise
 
 
 def _message(run: DueRun, now: datetime) -> Outgoing:

@@ -126,7 +126,13 @@ UPDATE runs
                          ORDER BY greatest(wake_at, leased_until)
                          LIMIT $1
                            FOR NO KEY UPDATE SKIP LOCKED))
-RETURNING id, workspace, wake_at, traceparent;
+RETURNING id, workspace, wake_at, traceparent, leased_until;
+
+-- name: give_back
+UPDATE runs
+   SET leased_until = NULL
+  FROM unnest($1::uuid[], $2::timestamptz[]) AS given (id, until)
+ WHERE runs.id = given.id AND runs.leased_until = given.until;
 
 -- name: read_next_due
 SELECT clock_timestamp() AS now,

@@ -16,6 +16,7 @@ class DueRun(NamedTuple):
     workspace: str
     due_at: datetime
     traceparent: str
+    leased_until: datetime
 
 
 class Survey(NamedTuple):
@@ -55,9 +56,24 @@ class TimerStore:
         with told_apart():
             records = await self._pool.fetch(SQL["lease_due"], limit)
         return [
-            DueRun(str(each["id"]), each["workspace"], each["wake_at"], each["traceparent"])
+            DueRun(
+                str(each["id"]),
+                each["workspace"],
+                each["wake_at"],
+                each["traceparent"],
+                each["leased_until"],
+            )
             for each in records
         ]
+
+    async def give_back(self, runs: Sequence[DueRun]) -> None:
+        """End the leases of runs that nobody was told of; not those that another has by now."""
+        with told_apart():
+            await self._pool.execute(
+                SQL["give_back"],
+                [each.run_id for each in runs],
+                [each.leased_until for each in runs],
+            )
 
     async def wake_overdue(self, late: timedelta, limit: int) -> list[str]:
         """Take back the leases of runs that are later than `late`; their ids."""
