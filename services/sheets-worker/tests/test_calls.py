@@ -1,5 +1,6 @@
 """Calls as Google's quota lets them."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ class Refusing:
 
     async def call(self, *_arguments: Any, **_options: Any) -> None:
         """See `SheetsApi`."""
+        await asyncio.sleep(0)
         raise Throttled(Code.QUOTA, "later", retry_after=60)
 
 
@@ -26,3 +28,17 @@ async def test_a_day_of_refusals_is_still_a_pause() -> None:
         with pytest.raises(Throttled) as refused:
             await calls.write(lambda _client: None, not_after=0.0)
     assert refused.value.retry_after <= LONGEST_PAUSE
+
+
+async def test_calls_that_are_refused_together_are_one_refusal() -> None:
+    """Of eight tabs that are written at a time, each doubled the pause of all: to a minute."""
+    calls = Calls(cast("SheetsApi", Refusing()), cast("Quota", None))
+
+    async def refuse() -> float:
+        with pytest.raises(Throttled) as refused:
+            await calls.write(lambda _client: None, not_after=0.0)
+        return refused.value.retry_after
+
+    assert max(await asyncio.gather(*(refuse() for _ in range(8)))) <= 1
+    again = await asyncio.gather(*(refuse() for _ in range(8)))
+    assert all(1 <= pause <= 2 for pause in again)

@@ -19,7 +19,11 @@ AnswerT = TypeVar("AnswerT")
 
 
 class Calls:
-    """All calls of this process by one account. A 429 pauses its kind, longer each time."""
+    """All calls of this process by one account. A 429 pauses its kind, longer each time.
+
+    Calls that are under way together are refused together: that is one refusal, or a moment's
+    would close the account for the longest pause.
+    """
 
     def __init__(self, api: SheetsApi, quota: Quota) -> None:
         self.pace = 0.0
@@ -28,6 +32,7 @@ class Calls:
         self._quota = quota
         self._closed_until: dict[CallKind, float] = {"read": 0.0, "write": 0.0}
         self._refusals: dict[CallKind, int] = {"read": 0, "write": 0}
+        self._refused_at: dict[CallKind, float] = {"read": 0.0, "write": 0.0}
 
     async def check(self) -> str:
         """See `SheetsApi.check`; it counts for no quota."""
@@ -62,19 +67,23 @@ class Calls:
         traces: Sequence[str],
         not_after: float | None,
     ) -> AnswerT:
+        begun = time.monotonic()
         try:
             answer = await self._api.call(kind, do, traces=traces, not_after=not_after)
         except Throttled as refusal:
-            raise await self._slow_down(kind, refusal) from None
+            raise await self._slow_down(kind, refusal, begun) from None
         self._refusals[kind] = 0
         return answer
 
-    async def _slow_down(self, kind: CallKind, refusal: Throttled) -> AttemptFailure:
+    async def _slow_down(self, kind: CallKind, refusal: Throttled, begun: float) -> AttemptFailure:
+        if begun >= self._refused_at[kind]:
+            self._refusals[kind] += 1
+            self._refused_at[kind] = time.monotonic()
         if refusal.limit is not None:
             await self._quota.learn(refusal.limit, await self._api.find_identity())
-        pause = min(2.0 ** min(self._refusals[kind], MOST_DOUBLINGS), LONGEST_PAUSE)
+        doublings = min(max(0, self._refusals[kind] - 1), MOST_DOUBLINGS)
+        pause = min(2.0**doublings, LONGEST_PAUSE)
         # Workers that were refused together should not come back together.
         pause *= random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        self._refusals[kind] += 1
         self._closed_until[kind] = time.monotonic() + pause
         return Throttled(Code.QUOTA, refusal.message, retry_after=pause, details=refusal.details)
