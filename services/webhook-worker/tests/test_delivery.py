@@ -245,3 +245,20 @@ async def test_what_would_go_to_a_removed_endpoint_is_dead(
         await world.sql.execute("DELETE FROM gateway.webhook_endpoints WHERE id = $1", endpoint)
         (row,) = await world.wait_until(endpoint, are("dead"))
     assert row["last_error"] == "the endpoint was removed"
+
+
+async def test_an_outcome_is_written_once_postgres_takes_it_and_nobody_is_told_twice(
+    world: World, receiver: Receiver, work: Work
+) -> None:
+    endpoint = await world.add_endpoint(f"{receiver.url}/hook")
+    receiver.replies["/hook"] = [Reply(204, seconds=0.5)]
+    async with work():
+        await world.put_run("succeeded")
+        await receiver.wait_for("/hook")
+        await world.sql.execute("ALTER TABLE webhook_worker.deliveries RENAME TO away")
+        try:
+            await asyncio.sleep(1.5)
+        finally:
+            await world.sql.execute("ALTER TABLE webhook_worker.away RENAME TO deliveries")
+        (row,) = await world.wait_until(endpoint, are("delivered"))
+    assert (row["attempts"], len(receiver.calls)) == (1, 1)

@@ -42,6 +42,7 @@ class Sender:
         self._disable_after = timedelta(hours=settings.webhook_disable_hours)
         self._calls: set[asyncio.Task[None]] = set()
         self._sooner = asyncio.Event()
+        self._is_draining = False
         self._waits = Complaint("webhooks_wait")
 
     def wake(self) -> None:
@@ -65,6 +66,7 @@ class Sender:
 
     async def drain(self) -> None:
         """Let the calls under way end: none takes longer than a call may."""
+        self._is_draining = True
         if self._calls:
             await asyncio.wait(self._calls)
 
@@ -90,6 +92,7 @@ class Sender:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """One attempt. What cannot be written is sent again when the lease has ended."""
+        leased_until = time.monotonic() + self._settings.lease_seconds
         begun = time.monotonic()
         try:
             answer = await self._call(delivery)
@@ -100,13 +103,26 @@ class Sender:
             self._waits.say(error=error, endpoint_id=delivery.endpoint_id)
             failed = self._fail(delivery, None, "its secret cannot be read here", begun)
             answer, failure = None, failed._replace(blames=False)
-        with suppress(StoreUnavailable):
-            if failure is None and answer is not None:
-                milliseconds = int(answer.seconds * 1000)
-                await self._store.note_delivered(delivery, answer.status, milliseconds)
-                _count("delivered", delivery)
-            elif failure is not None:
-                await self._note_failed(delivery, failure)
+        while True:
+            try:
+                return await self._note(delivery, answer, failure)
+            except StoreUnavailable as error:
+                # Leases that nobody ends keep all that its endpoint is to be sent waiting.
+                if self._is_draining or time.monotonic() > leased_until:
+                    return None
+                self._waits.say(error=error)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _note(
+        self, delivery: Delivery, answer: Answer | None, failure: Failure | None
+    ) -> None:
+        """Write what became of an attempt."""
+        if failure is None and answer is not None:
+            milliseconds = int(answer.seconds * 1000)
+            await self._store.note_delivered(delivery, answer.status, milliseconds)
+            _count("delivered", delivery)
+        elif failure is not None:
+            await self._note_failed(delivery, failure)
 
     async def _call(self, delivery: Delivery) -> Answer:
         sealed = [delivery.secret, delivery.previous_secret]
